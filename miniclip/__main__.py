@@ -1,0 +1,248 @@
+"""The command line: `python -m miniclip --help`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Train, question and look at a small CLIP.")
+data_app = typer.Typer(no_args_is_help=True, help="Make data sets ready, and look at them.")
+app.add_typer(data_app, name="data")
+console = Console()
+
+Images = Annotated[Optional[Path], typer.Option("--images", help="A folder of pictures; needs --captions.")]
+Captions = Annotated[Optional[Path], typer.Option("--captions", help="A captions file in COCO's JSON format.")]
+Packed = Annotated[Optional[Path], typer.Option("--data", help="A packed data set (made by: python -m miniclip data pack).")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON, for scripts.")]
+
+
+def _source(images: Path | None, captions: Path | None, packed: Path | None, size: int):
+    """The data set that the options name; None for Picturebook."""
+    from . import data
+
+    if packed is not None:
+        return data.load(packed)
+    if (images is None) != (captions is None):
+        raise ValueError("--images and --captions go together: a folder of pictures, and the file with their captions")
+    if images is None:
+        return None
+    found = data.folder(images, captions, size=size)
+    console.print(str(found.report), markup=False)
+    return found
+
+
+def _scores_table(title: str, scores: dict) -> Table:
+    table = Table(title=title, title_justify="left")
+    for column in ("question", "right", "95 % interval", "pictures", "chance"):
+        table.add_column(column, justify="left" if column == "question" else "right")
+    for name, score in scores.items():
+        low, high = score.interval
+        table.add_row(name, f"{score.accuracy:.1%}", f"{low:.1%} to {high:.1%}", str(score.n), f"{score.chance:.1%}")
+    return table
+
+
+def _recall_table(recall) -> Table:
+    table = Table(title=f"Retrieval among {recall.pictures:,} pictures and {recall.texts:,} captions", title_justify="left")
+    for column in ("", *(f"recall@{k}" for k in recall.image_to_text)):
+        table.add_column(column, justify="right" if column else "left")
+    for name, values in (("image to text", recall.image_to_text), ("text to image", recall.text_to_image)):
+        table.add_row(name, *(f"{value:.1%}" for value in values.values()))
+    return table
+
+
+def _scores_json(scores: dict) -> dict:
+    return {name: {"accuracy": s.accuracy, "interval": s.interval, "n": s.n, "chance": s.chance} for name, s in scores.items()}
+
+
+def _recall_json(recall) -> dict:
+    return asdict(recall)
+
+
+def _picturebook_figure(model, test, scores, history, path: Path, count: int = 12) -> None:
+    """Save the first pictures of the test set with the model's three likeliest objects for each."""
+    from . import benchmarks, plots
+    from .zeroshot import classify
+
+    question = benchmarks.questions(test)["object"]
+    bare = dict(zip(question.names, question.labels))
+    answers = [{bare[name]: p for name, p in classify(model, image, question.names, "a picture of {}.").items()} for image in test.images[:count]]
+    plots.learning_and_guesses(history, test.images[:count], answers, question.targets[:count]).savefig(path, dpi=110)
+
+
+def _retrieval_figure(model, test, path: Path, count: int = 9) -> None:
+    """Save some test pictures with the three captions that the model finds for each among all of the set's."""
+    from . import plots
+    from .zeroshot import image_features, text_features
+
+    texts = [(caption, row) for row, captions in enumerate(test.captions) for caption in captions]
+    tokens_fit = model.tokenizer([text for text, _ in texts], model.config.context_length, truncate=True)
+    import torch
+
+    with torch.inference_mode():
+        vectors = torch.cat([model.encode_text(tokens_fit[i : i + 512]).float().cpu() for i in range(0, len(texts), 512)])
+    best = (image_features(model, test.images[:count]) @ vectors.T).topk(3).indices.tolist()
+    plots.matches(
+        test.images[:count], [[texts[j][0] for j in row] for row in best], [[texts[j][1] == i for j in row] for i, row in enumerate(best)],
+        title=f"The three captions of {len(texts):,} that it finds nearest to each picture (green: the picture's own)").savefig(path, dpi=110)
+
+
+@app.command()
+def train(
+    preset: Annotated[str, typer.Option(help="Size of the model: nano, tiny, small or base.")] = "nano",
+    minutes: Annotated[Optional[float], typer.Option(help="Minutes to train; 5 if no budget is given.")] = None,
+    seen: Annotated[Optional[int], typer.Option(help="Budget as a number of pictures seen, repeats counted, instead of minutes.")] = None,
+    out: Annotated[Path, typer.Option(help="Checkpoint file; a figure is saved beside it.")] = Path("my-clip.safetensors"),
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the training that --out holds.")] = False,
+    images: Images = None,
+    captions: Captions = None,
+    packed: Packed = None,
+    val_captions: Annotated[Optional[Path], typer.Option(help="Captions of pictures (in the same folder) to test on; without it a tenth is held out.")] = None,
+    pictures: Annotated[int, typer.Option(help="Picturebook: how many pictures to draw.")] = 50_000,
+    nouns: Annotated[str, typer.Option(help="Picturebook: the 'starter' nouns, or 'all'.")] = "starter",
+    batch_size: Annotated[int, typer.Option(help="Pairs in a step.")] = 256,
+    lr: Annotated[float, typer.Option(help="Learning rate at its highest.")] = 1e-3,
+    loss: Annotated[str, typer.Option(help="info_nce or sigmoid.")] = "info_nce",
+    seed: Annotated[int, typer.Option(help="Decides the start and the order of pictures.")] = 0,
+    device: Annotated[Optional[str], typer.Option(help="cpu, cuda or mps; by default the fastest here.")] = None,
+    json_: AsJson = False,
+) -> None:
+    """Train a CLIP from nothing, on the embedded Picturebook or on your own captioned pictures, and test what it learned."""
+    from . import benchmarks, plots  # noqa: F401
+    from . import train as train_module
+    from .data import World, folder, picturebook
+    from .model import CLIPConfig
+    from .retrieval import evaluate_retrieval
+
+    if loss not in ("info_nce", "sigmoid"):
+        raise ValueError(f"--loss is info_nce or sigmoid, not {loss}")
+    config = CLIPConfig.preset(preset)
+    minutes = 5.0 if minutes is None and seen is None else minutes
+    recipe = train_module.Recipe(batch_size=batch_size, lr=lr, loss=loss, seed=seed)
+    photos = _source(images, captions, packed, size=round(config.image_size * 1.15))
+    if photos is None:
+        data = picturebook(pictures, seed, config.image_size, World(nouns=nouns))
+        test = benchmarks.single_objects(nouns, 1000, config.image_size)
+        # A few hundred pictures of yet another seed show the way; the test set is looked at once, at the end.
+        score = benchmarks.scorer(benchmarks.single_objects(nouns, 300, config.image_size, benchmarks.TEST_SEED + 1))
+    else:
+        recipe = replace(recipe, crop=0.5, flip=True, jitter=0.3, weight_decay=0.2)
+        data, test = (photos, folder(images, val_captions, size=config.image_size)) if val_captions else photos.split(0.9, seed)
+        score = None
+    model, history = train_module.train(data, config, minutes=minutes, seen=seen, recipe=recipe, score=score, out=out, resume=resume, device=device)
+
+    figure = out.with_suffix(".png")
+    if photos is None:
+        scores = benchmarks.ask(model, test)
+        table, result = _scores_table("Zero-shot, on pictures it never saw", scores), _scores_json(scores)
+        _picturebook_figure(model, test, scores, history, figure)
+    else:
+        recall = evaluate_retrieval(model, test)
+        table, result = _recall_table(recall), _recall_json(recall)
+        _retrieval_figure(model, test, figure)
+    if json_:
+        print(json.dumps({"checkpoint": str(out), "figure": str(figure), "scores": result, "history": history.rows}))
+        return
+    console.print(table)
+    console.print(f"The model is in {out}, a picture of what it says in {figure}.\nOpen the notebooks with:  python -m miniclip lab", markup=False, highlight=False)
+
+
+@app.command()
+def evaluate(
+    checkpoint: Annotated[Path, typer.Argument(help="A checkpoint file that training wrote.")],
+    images: Images = None,
+    captions: Captions = None,
+    packed: Packed = None,
+    nouns: Annotated[str, typer.Option(help="Picturebook: test on the 'starter' nouns or on 'all'.")] = "starter",
+    pictures: Annotated[int, typer.Option(help="Picturebook: how many test pictures to draw.")] = 1000,
+    style: Annotated[str, typer.Option(help="Picturebook: full, sketch or cutout.")] = "full",
+    template: Annotated[str, typer.Option(help="The sentence around the class name.")] = "a picture of {}.",
+    json_: AsJson = False,
+) -> None:
+    """Test a trained model: naming on Picturebook pictures, retrieval on captioned photos."""
+    from . import benchmarks, hub
+    from .retrieval import evaluate_retrieval
+
+    model = hub.load(checkpoint)
+    photos = _source(images, captions, packed, size=model.config.image_size)
+    if photos is None:
+        scores = benchmarks.ask(model, benchmarks.single_objects(nouns, pictures, model.config.image_size, style=style), template)
+        table, result = _scores_table(f"Zero-shot with '{template}', on pictures it never saw", scores), _scores_json(scores)
+    else:
+        recall = evaluate_retrieval(model, photos)
+        table, result = _recall_table(recall), _recall_json(recall)
+    print(json.dumps(result)) if json_ else console.print(table)
+
+
+@data_app.command()
+def draw(
+    out: Annotated[Path, typer.Argument(help="Folder to write the packed data set to.")],
+    pictures: Annotated[int, typer.Option(help="How many.")] = 10_000,
+    seed: Annotated[int, typer.Option(help="Another seed, other pictures.")] = 0,
+    size: Annotated[int, typer.Option(help="Height and width in pixels, 32 to 512.")] = 64,
+    nouns: Annotated[str, typer.Option(help="'starter' or 'all'.")] = "all",
+) -> None:
+    """Draw a Picturebook set and keep it as a packed data set."""
+    from .data import World, picturebook
+
+    picturebook(pictures, seed, size, World(nouns=nouns)).save(out)
+    console.print(f"{pictures:,} pictures of {size} x {size} pixels are in {out}; look with: python -m miniclip data show --data {out}", markup=False)
+
+
+@data_app.command()
+def pack(
+    images: Annotated[Path, typer.Option(help="A folder of pictures.")],
+    captions: Annotated[Path, typer.Option(help="A captions file in COCO's JSON format.")],
+    out: Annotated[Path, typer.Option(help="Folder to write the packed data set to.")],
+    size: Annotated[int, typer.Option(help="Height and width in pixels.")] = 128,
+) -> None:
+    """Resize a folder of captioned pictures once and pack it; stop it and start it again as you like."""
+    from .data import pack as pack_folder
+
+    packed = pack_folder(images, captions, out, size=size)
+    console.print(f"{packed.report}\n{len(packed):,} pictures are in {out}", markup=False)
+
+
+@data_app.command()
+def show(
+    out: Annotated[Path, typer.Option(help="The figure to write.")] = Path("contact-sheet.png"),
+    images: Images = None,
+    captions: Captions = None,
+    packed: Packed = None,
+    seed: Annotated[int, typer.Option(help="Picturebook: which pictures.")] = 0,
+    count: Annotated[int, typer.Option(help="How many pictures to show.")] = 12,
+) -> None:
+    """Save a contact sheet of a data set: pictures with their first caption."""
+    from . import plots
+    from .data import picturebook
+
+    data = _source(images, captions, packed, size=160)
+    plots.contact_sheet(picturebook(count, seed, 160) if data is None else data, count).savefig(out, dpi=110)
+    console.print(f"a contact sheet is in {out}", markup=False)
+
+
+@app.command()
+def lab() -> None:
+    """Open the notebooks in JupyterLab."""
+    notebooks = Path(__file__).parents[1] / "notebooks"
+    raise typer.Exit(subprocess.call([sys.executable, "-m", "jupyterlab", str(notebooks)]))
+
+
+def main() -> None:
+    """Run the command line; what is wrong with the input is told in a sentence, without a traceback."""
+    try:
+        app(standalone_mode=True)
+    except (ValueError, OSError, FloatingPointError) as error:
+        Console(stderr=True).print(f"[bold red]Sorry:[/] {error}", highlight=False)
+        raise SystemExit(2) from error
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""Checkpoints: one safetensors file that holds weights, configuration, tokenizer and, while training, the optimizer's state.
+
+Nothing is ever unpickled: a file from a stranger can be wrong, but it cannot run code.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from .model import CLIP, CLIPConfig
+from .tokenizer import Tokenizer
+
+FORMAT = "miniclip 1"
+
+
+def save(model: CLIP, path: str | Path, training: dict | None = None, state: dict[str, torch.Tensor] | None = None) -> None:
+    """Write a model to one file, whole or not at all (a temporary file is moved into place).
+
+    Args:
+        model: the model; its tokenizer goes along.
+        path: the file, by custom `*.safetensors`.
+        training: what training wants to remember, as JSON-able values.
+        state: the optimizer's tensors, for going on later.
+    Raises:
+        OSError: if it cannot be written; a file that was there before is left as it was.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    metadata = {"format": FORMAT, "config": json.dumps(asdict(model.config)), "training": json.dumps(training or {})}
+    if model.tokenizer is not None:
+        metadata["tokenizer"] = model.tokenizer.to_json()
+    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()} | (state or {})
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, temporary, metadata)
+        os.replace(temporary, path)
+    except (OSError, SafetensorError) as error:
+        raise OSError(f"could not write {path}: {error}; a checkpoint that was there before is still whole") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read(path: str | Path) -> tuple[CLIP, dict, dict[str, torch.Tensor]]:
+    """Read a checkpoint: the model (on the CPU, in evaluation mode), what training remembered, the optimizer's tensors.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is truncated, not a miniclip checkpoint, or its weights do not fit its configuration.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no checkpoint at {path}; train one with: python -m miniclip train --out {path}")
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"{path} is not a whole safetensors file ({error}); it may be cut off or of another format") from error
+    if metadata.get("format") != FORMAT:
+        raise ValueError(f"{path} is a safetensors file, but not a checkpoint of miniclip (its format is {metadata.get('format')!r}, expected {FORMAT!r})")
+    try:
+        config = CLIPConfig(**json.loads(metadata["config"]))
+        tokenizer = Tokenizer.from_json(metadata["tokenizer"]) if "tokenizer" in metadata else None
+        model = CLIP(config, tokenizer)
+        weights = {name.removeprefix("model."): tensor.float() for name, tensor in tensors.items() if name.startswith("model.")}
+        model.load_state_dict(weights)
+        training = json.loads(metadata["training"])
+    except Exception as error:  # tokenizers raises a plain Exception for broken JSON
+        raise ValueError(f"{path} does not hold what its own configuration asks for: {error}") from error
+    return model.eval(), training, {name: tensor for name, tensor in tensors.items() if not name.startswith("model.")}
+
+
+def load(path: str | Path, device: str | torch.device | None = None) -> CLIP:
+    """Load a model from a checkpoint file, ready to use.
+
+    Args:
+        path: a file that `save` or training wrote.
+        device: where to put it; by default the CPU.
+    Raises:
+        FileNotFoundError, ValueError: as `read`.
+    """
+    model, _, _ = read(path)
+    return model.to(device) if device else model

@@ -1,0 +1,85 @@
+"""Finding pictures by text and texts by picture: recall@k as on COCO, and search (paper 3.1.3 and Table 13).
+
+Every caption of every picture takes part. A picture has found its text if any of its own captions is among the first k; a
+caption has found its picture if that one picture is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .zeroshot import image_features, text_features
+
+
+@dataclass(frozen=True)
+class Recall:
+    """recall@k in [0, 1] both ways, by k, among `pictures` pictures and `texts` captions."""
+
+    image_to_text: dict[int, float]
+    text_to_image: dict[int, float]
+    pictures: int
+    texts: int
+
+    def __str__(self) -> str:
+        rows = [f"among {self.pictures} pictures and {self.texts} captions"]
+        for name, recall in (("image to text", self.image_to_text), ("text to image", self.text_to_image)):
+            rows.append(f"  {name}  " + "  ".join(f"recall@{k} {value:.1%}" for k, value in recall.items()))
+        return "\n".join(rows)
+
+
+def recall_at_k(images: Tensor, texts: Tensor, owner: Tensor, ks: tuple[int, ...] = (1, 5, 10)) -> Recall:
+    """recall@k both ways from features.
+
+    Args:
+        images: (N, E) unit vectors. texts: (M, E) unit vectors.
+        owner: (M,) int, which picture each text belongs to.
+        ks: ranks to report.
+    Raises:
+        ValueError: if shapes disagree or a picture has no text.
+    """
+    owner = torch.as_tensor(owner)
+    if len(owner) != len(texts) or len(torch.unique(owner)) != len(images) or images.shape[1] != texts.shape[1]:
+        raise ValueError(f"got {len(images)} pictures, {len(texts)} texts and {len(owner)} owners; every text needs one picture, every picture a text")
+    # A rank is the number of wrong answers that score at least as high as the best right one: ties count against the model.
+    best = torch.full((len(images),), -torch.inf)
+    text_rank = torch.empty(len(texts), dtype=torch.long)
+    for start in range(0, len(texts), 4096):
+        part = slice(start, start + 4096)
+        scores = texts[part] @ images.T  # (4096, N)
+        own = scores.gather(1, owner[part, None])
+        text_rank[part] = (scores >= own).sum(dim=1) - 1
+        best = best.scatter_reduce(0, owner[part], own[:, 0], "amax")
+    image_rank = torch.zeros(len(images), dtype=torch.long)
+    for start in range(0, len(texts), 4096):
+        part = slice(start, start + 4096)
+        scores = texts[part] @ images.T
+        wrong = (scores >= best) & (owner[part, None] != torch.arange(len(images)))
+        image_rank += wrong.sum(dim=0)
+    def share(ranks: Tensor) -> dict[int, float]:
+        return {k: (ranks < k).float().mean().item() for k in ks}
+
+    return Recall(share(image_rank), share(text_rank), len(images), len(texts))
+
+
+def evaluate_retrieval(model, data, ks: tuple[int, ...] = (1, 5, 10)) -> Recall:
+    """recall@k both ways of a model on a `CaptionedImages`, over all captions; one too long for the model is cut."""
+    texts = [caption for captions in data.captions for caption in captions]
+    owner = torch.tensor([row for row, captions in enumerate(data.captions) for _ in captions])
+    if hasattr(model, "tokenizer") and model.tokenizer is not None:
+        texts = model.tokenizer(texts, model.config.context_length, truncate=True)
+        with torch.inference_mode():
+            vectors = torch.cat([model.encode_text(texts[start : start + 512]).float().cpu() for start in range(0, len(texts), 512)])
+    else:
+        vectors = text_features(model, texts)
+    return recall_at_k(image_features(model, data), vectors, owner, ks)
+
+
+def search(model, query: str, features: Tensor, k: int = 10) -> list[tuple[int, float]]:
+    """The k pictures (or texts) nearest to a text: pairs (row of `features`, cosine), nearest first."""
+    scores = features @ text_features(model, [query])[0]
+    values, rows = scores.topk(min(k, len(scores)))
+    return list(zip(rows.tolist(), np.round(values.numpy(), 4).tolist()))

@@ -1,0 +1,315 @@
+"""Training: one readable loop (paper 2.5), on whatever device there is, that can be stopped and taken up again.
+
+Whatever happens in step number `step` depends on (seed, step) alone: which pictures, which of their captions, which crops.
+So resuming needs no memory of random states, and a run that was stopped ends with the same weights as one that was not.
+Taught in notebook 02.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+import zlib
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from . import hub
+from .data import CaptionedImages
+from .loss import info_nce, sigmoid_loss
+from .model import CLIP, CLIPConfig
+from .tokenizer import Tokenizer
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train: everything but the data, the model's size and the budget.
+
+    Args:
+        batch_size: pairs in a step; each is contrasted with all others of its batch.
+        lr, weight_decay, betas, eps: of AdamW; the decay spares gains, biases and positions, as in the paper.
+        warmup: share of the budget in which the learning rate rises; then it falls along a cosine to zero.
+        loss: "info_nce", "sigmoid", or a function (image_features, text_features, inverse_temperature) -> scalar.
+        crop: the smallest share of a picture's area that a random crop keeps; 1 takes the whole picture.
+        flip: mirror half of the pictures; leave it off where captions say left and right.
+        jitter: strength of random brightness and contrast, 0 for none.
+        clip_norm: gradients longer than this are shortened.
+        seed: decides the start, the order of pictures and every other choice.
+    """
+
+    batch_size: int = 256
+    lr: float = 1e-3
+    weight_decay: float = 0.1
+    betas: tuple[float, float] = (0.9, 0.98)
+    eps: float = 1e-6
+    warmup: float = 0.05
+    loss: str | Callable = "info_nce"
+    crop: float = 1.0
+    flip: bool = False
+    jitter: float = 0.0
+    clip_norm: float = 1.0
+    seed: int = 0
+
+
+@dataclass
+class History:
+    """What training recorded: one row (a dict) each time it looked; `seen` pictures, `minutes`, `loss`, scores."""
+
+    rows: list[dict] = field(default_factory=list)
+
+    def column(self, name: str) -> tuple[list[float], list[float]]:
+        """Pictures seen, and a column's values there, where it was recorded."""
+        found = [(row["seen"], row[name]) for row in self.rows if name in row]
+        return [seen for seen, _ in found], [value for _, value in found]
+
+    def plot(self):
+        """Draw the loss and the scores over pictures seen; returns a matplotlib figure."""
+        from .plots import plot_history
+
+        return plot_history(self)
+
+
+def pick_device() -> torch.device:
+    """The fastest device at hand: CUDA, then Apple's MPS, then the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def pick_precision(device: torch.device) -> torch.dtype:
+    """bfloat16 on CUDA cards that have it, float16 (with loss scaling) on older ones, float32 elsewhere."""
+    if device.type != "cuda":
+        return torch.float32
+    return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float16
+
+
+def random_numbers(*key: int) -> torch.Generator:
+    """A source of chance that depends on the key alone; on the CPU, so that every device draws the same."""
+    return torch.Generator().manual_seed(zlib.crc32(repr(key).encode()))
+
+
+class Batches:
+    """Batch number `step` of a data set, as a function of (seed, step): pictures on the device, token ids of one caption each."""
+
+    def __init__(self, data: CaptionedImages, tokenizer: Tokenizer, config: CLIPConfig, recipe: Recipe, device: torch.device):
+        self.recipe, self.device, self.size = recipe, device, config.image_size
+        self.images = shrink(data.images, config.image_size, recipe.crop)
+        counts = torch.tensor([len(captions) for captions in data.captions])
+        self.counts, self.starts = counts, counts.cumsum(0) - counts
+        captions = [caption for captions in data.captions for caption in captions]
+        self.tokens = tokenizer(captions, config.context_length, truncate=True).to(torch.int32)  # (all captions, T)
+        self.on_device = device.type == "cuda" and self.images.nbytes < 0.5 * torch.cuda.mem_get_info(device)[0]
+        if self.on_device:
+            self.images = torch.from_numpy(np.ascontiguousarray(self.images)).to(device)
+        self.mean, self.std = (torch.tensor(value, device=device).view(3, 1, 1) for value in (config.mean, config.std))
+        self.epoch, self.order = -1, torch.empty(0)
+
+    def __call__(self, step: int) -> tuple[Tensor, Tensor]:
+        B, n = self.recipe.batch_size, len(self.counts)
+        epoch, first = divmod(step, n // B)
+        if epoch != self.epoch:
+            self.epoch, self.order = epoch, torch.randperm(n, generator=random_numbers(self.recipe.seed, "epoch", epoch))
+        rows = self.order[first * B : (first + 1) * B]  # (B,)
+        rng = random_numbers(self.recipe.seed, "step", step)
+        chosen = self.starts[rows] + (torch.rand(B, generator=rng) * self.counts[rows]).long()
+        images = self.images[rows.to(self.device)] if self.on_device else torch.from_numpy(self.images[rows.numpy()]).to(self.device)
+        images = augment(images.permute(0, 3, 1, 2).float() / 255, self.size, self.recipe, rng)  # (B, 3, S, S)
+        return (images - self.mean) / self.std, self.tokens[chosen].long().to(self.device)
+
+
+def shrink(images: np.ndarray, size: int, crop: float, room: float = 1.15) -> np.ndarray:
+    """Resize a set once where its pictures are much larger than the model's, leaving some room for random crops."""
+    side = size if crop == 1 else round(size * room)
+    if images.shape[1] <= side * 1.1 and images.shape[1] == images.shape[2] and (images.shape[1] == size or crop < 1):
+        return images
+    small = np.empty((len(images), side, side, 3), np.uint8)
+    for start in range(0, len(images), 256):
+        x = torch.from_numpy(np.array(images[start : start + 256])).permute(0, 3, 1, 2).float()
+        x = F.interpolate(x, (side, side), mode="bicubic", antialias=True).round().clamp(0, 255)
+        small[start : start + 256] = x.permute(0, 2, 3, 1).byte().numpy()
+    return small
+
+
+def augment(images: Tensor, size: int, recipe: Recipe, rng: torch.Generator) -> Tensor:
+    """Random crops, mirrors, brightness and contrast on a batch (B, 3, H, W) in [0, 1]; gives (B, 3, size, size)."""
+    B, device = len(images), images.device
+    if recipe.crop < 1 or recipe.flip:
+        side = (recipe.crop + (1 - recipe.crop) * torch.rand(B, generator=rng)).sqrt()  # of the crop, as a share
+        x, y = ((1 - side) * (2 * torch.rand(B, generator=rng) - 1) for _ in range(2))  # its centre in [-1, 1]
+        mirror = 1 - 2 * (torch.rand(B, generator=rng) < 0.5).float() if recipe.flip else torch.ones(B)
+        zero = torch.zeros(B)
+        theta = torch.stack([torch.stack([side * mirror, zero, x], 1), torch.stack([zero, side, y], 1)], 1)  # (B, 2, 3)
+        grid = F.affine_grid(theta.to(device), [B, 3, size, size], align_corners=False)
+        images = F.grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
+    if recipe.jitter:
+        brightness, contrast = ((1 + recipe.jitter * (2 * torch.rand(B, 1, 1, 1, generator=rng) - 1)).to(device) for _ in range(2))
+        middle = images.mean(dim=(1, 2, 3), keepdim=True)
+        images = ((images - middle) * contrast + middle * brightness).clamp(0, 1)
+    return images
+
+
+def make_optimizer(model: CLIP, recipe: Recipe) -> torch.optim.AdamW:
+    """AdamW whose decay spares gains, biases, positions and the temperature (paper 2.5)."""
+    groups: dict[bool, list] = {True: [], False: []}
+    for name, weight in model.named_parameters():
+        groups[weight.ndim >= 2 and "positional" not in name].append(weight)
+    return torch.optim.AdamW(
+        [{"params": groups[True], "weight_decay": recipe.weight_decay}, {"params": groups[False], "weight_decay": 0.0}],
+        lr=recipe.lr, betas=recipe.betas, eps=recipe.eps, fused=model.device.type in ("cpu", "cuda"))
+
+
+def learning_rate(progress: float, recipe: Recipe) -> float:
+    """The learning rate at a share of the budget: a linear rise, then half a cosine down to zero."""
+    if progress < recipe.warmup:
+        return recipe.lr * max(progress, 1e-3) / recipe.warmup
+    return recipe.lr * 0.5 * (1 + math.cos(math.pi * min(1.0, (progress - recipe.warmup) / (1 - recipe.warmup))))
+
+
+def train(
+    data: CaptionedImages,
+    preset: str | CLIPConfig = "nano",
+    *,
+    minutes: float | None = None,
+    seen: int | None = None,
+    recipe: Recipe = Recipe(),
+    score: Callable[[CLIP], dict[str, float]] | None = None,
+    scores: int = 10,
+    out: str | Path | None = None,
+    save_every: float = 60.0,
+    resume: bool = False,
+    device: str | torch.device | None = None,
+    precision: torch.dtype | None = None,
+    progress: bool = True,
+) -> tuple[CLIP, History]:
+    """Train a CLIP from nothing on captioned pictures.
+
+    Args:
+        data: the pictures and captions.
+        preset: a name from `PRESETS` or a configuration; the vocabulary is learned from the captions.
+        minutes, seen: the budget, as wall-clock minutes or as pictures seen (repeats count); give one.
+        recipe: batch size, optimizer, augmentation, seed.
+        score: measures the model along the way, `scores` times; what it returns goes into the history.
+        out: checkpoint file, written every `save_every` seconds, on Ctrl-C and at the end.
+        resume: go on from `out` if it exists; the data, sizes and recipe must be those it was started with.
+        device, precision: by default the fastest device here, and what it computes best in.
+        progress: show a progress bar.
+    Returns:
+        the model (in evaluation mode) and its `History`. Ctrl-C also ends here, with what was learned so far.
+    Raises:
+        ValueError: for an impossible budget, fewer pictures than a batch, or a checkpoint of another run.
+        FloatingPointError: if the loss is no longer a number; the last checkpoint stays.
+    """
+    if (minutes is None) == (seen is None) or (minutes or seen) <= 0:
+        raise ValueError(f"give a budget, either minutes or seen (pictures), above zero; got minutes={minutes}, seen={seen}")
+    if len(data) < recipe.batch_size:
+        raise ValueError(f"a batch of {recipe.batch_size} needs at least as many pictures, there are {len(data)}; use Recipe(batch_size=...)")
+    if resume and out is None:
+        raise ValueError("resume needs `out`, the checkpoint file to go on from")
+    device = torch.device(device or pick_device())
+    precision = precision or pick_precision(device)
+    run = {"recipe": _plain(recipe), "pictures": len(data), "data": zlib.crc32(repr(data.captions[:: max(1, len(data) // 1000)]).encode())}
+
+    step, minutes_before, history, state = 0, 0.0, History(), {}
+    if resume and Path(out).exists():
+        model, training, state = hub.read(out)
+        if training.get("run") != run or not _same_shape(model.config, preset):
+            raise ValueError(f"{out} was trained on other data, with another recipe or of another size; resume with the same, or choose another file")
+        if not state:
+            raise ValueError(f"the training of {out} is complete; train with another --out, or load it as it is")
+        step, minutes_before, history = training["step"], training["minutes"], History(training["history"])
+    else:
+        config = CLIPConfig.preset(preset) if isinstance(preset, str) else preset
+        tokenizer = Tokenizer.train((caption for captions in data.captions for caption in captions), config.vocab_size)
+        torch.manual_seed(recipe.seed)
+        model = CLIP(CLIPConfig(**{**asdict(config), "vocab_size": len(tokenizer), "end_token": tokenizer.end}), tokenizer)
+        if recipe.loss == "sigmoid":  # SigLIP's start: t' = log 10, b = -10
+            torch.nn.init.constant_(model.logit_scale, math.log(10))
+            torch.nn.init.constant_(model.logit_bias, -10.0)
+    model.to(device).train()
+    optimizer = make_optimizer(model, recipe)
+    _restore(optimizer, model, state)
+    scaler = torch.amp.GradScaler(device.type, enabled=precision == torch.float16)
+    batches = Batches(data, model.tokenizer, model.config, recipe, device)
+    loss_function = {"info_nce": info_nce, "sigmoid": lambda i, t, s: sigmoid_loss(i, t, s, model.logit_bias)}.get(recipe.loss, recipe.loss)
+
+    started = saved = time.perf_counter()
+    spent = lambda: minutes_before + (time.perf_counter() - started) / 60  # noqa: E731
+    share = lambda: spent() / minutes if minutes else step * recipe.batch_size / seen  # noqa: E731
+
+    def checkpoint(done: bool = False) -> None:
+        if out is not None:
+            notes = {"run": run, "step": step, "minutes": spent(), "history": history.rows}
+            hub.save(model, out, notes, None if done else _optimizer_tensors(optimizer, model))
+
+    bar = tqdm(total=100, desc="training", unit="%", disable=not progress, bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed} {postfix}")
+    done, losses, look = min(1.0, share()), [], max(1, scores)
+    next_look = (math.floor(done * look) + 1) / look
+    bar.update(100 * done)
+    try:
+        while done < 1:
+            images, tokens = batches(step)
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(done, recipe)
+            with torch.autocast(device.type, precision, enabled=precision != torch.float32):
+                image_features, text_features, scale = model(images, tokens)
+            loss = loss_function(image_features.float(), text_features.float(), scale.float())
+            optimizer.zero_grad()
+            scaler.scale(loss).backward()
+            scaler.unscale_(optimizer)
+            torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
+            losses.append(loss.detach())
+            if device.type == "cpu" or step % 20 == 0:  # reading a number from a GPU waits for it
+                if not math.isfinite(float(loss)):
+                    raise FloatingPointError(f"the loss became {float(loss)} at step {step}; the last checkpoint is kept. Try a lower learning rate, now {recipe.lr}")
+                bar.set_postfix_str(f"loss {float(loss):.3f}, {(step + 1) * recipe.batch_size / spent() / 60:,.0f} images/s")
+            scaler.step(optimizer)
+            scaler.update()
+            with torch.no_grad():
+                model.logit_scale.clamp_(max=math.log(100))  # the paper never scales logits by more than 100
+            step += 1
+            before, done = done, min(1.0, share())
+            bar.update(100 * (done - before))
+            if done >= next_look:
+                next_look = (math.floor(done * look) + 1) / look
+                model.eval()
+                row = {"seen": step * recipe.batch_size, "minutes": spent(), "loss": torch.stack(losses).mean().item(), "scale": model.logit_scale.exp().item()}
+                history.rows.append(row | (score(model) if score else {}))
+                model.train()
+                losses = []
+            if time.perf_counter() - saved > save_every:
+                checkpoint()
+                saved = time.perf_counter()
+        checkpoint(done=True)
+    except KeyboardInterrupt:
+        checkpoint()
+        tqdm.write(f"stopped after {spent():.1f} minutes" + (f"; {out} holds what was learned, resume goes on from it" if out else ""))
+    finally:
+        bar.close()
+    return model.eval(), history
+
+
+def _plain(recipe: Recipe) -> dict:
+    values = asdict(recipe) | {"loss": recipe.loss if isinstance(recipe.loss, str) else recipe.loss.__name__}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+
+def _same_shape(config: CLIPConfig, preset: str | CLIPConfig) -> bool:
+    wanted = CLIPConfig.preset(preset) if isinstance(preset, str) else preset
+    learned = ("vocab_size", "end_token")  # decided by the captions
+    return all(value == getattr(wanted, name) for name, value in asdict(config).items() if name not in learned)
+
+
+def _optimizer_tensors(optimizer: torch.optim.Optimizer, model: CLIP) -> dict[str, Tensor]:
+    """AdamW's memory by the name of the weight it belongs to."""
+    return {f"optimizer.{name}.{key}": value for name, weight in model.named_parameters() for key, value in optimizer.state[weight].items()}
+
+
+def _restore(optimizer: torch.optim.Optimizer, model: CLIP, state: dict[str, Tensor]) -> None:
+    for name, weight in model.named_parameters():
+        prefix = f"optimizer.{name}."
+        if found := {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}:
+            optimizer.state[weight] = {key: value if key == "step" else value.to(weight.device) for key, value in found.items()}
