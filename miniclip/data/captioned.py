@@ -195,10 +195,12 @@ def npy_header(shape: Sequence[int]) -> bytes:
 def write_texts(folder: Path, shape: Sequence[int], ids: np.ndarray, captions: list[list[str]], facts: Mapping[str, np.ndarray], info: Mapping) -> None:
     """Write facts.npz and captions.json, which promises the (N, H, W, 3) shape of images.npy and the names of the facts."""
     if facts:  # as np.savez does, which cannot write a fact called "file"
-        with zipfile.ZipFile(folder / "facts.npz", "w") as archive:
-            for name, column in facts.items():
-                with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
-                    np.lib.format.write_array(file, column, allow_pickle=False)
+        with open(folder / "facts.npz", "wb") as file:
+            with zipfile.ZipFile(file, "w") as archive:
+                for name, column in facts.items():
+                    with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                        np.lib.format.write_array(entry, column, allow_pickle=False)
+            to_disk(file)
     records = [{"id": int(number), "file_name": f"{number:012d}.png", "width": int(shape[2]), "height": int(shape[1])} for number in ids]
     for name in IMAGE_FACTS:
         for record, value in zip(records, facts[name].tolist() if name in facts else []):
@@ -207,9 +209,10 @@ def write_texts(folder: Path, shape: Sequence[int], ids: np.ndarray, captions: l
     annotations = [{"id": row, "image_id": number, "caption": text} for row, (number, text) in enumerate(pairs, 1)]
     info, packed = dict(info), {"shape": [int(side) for side in shape], "facts": list(facts)}
     document = {"licenses": info.pop("licenses", []), "info": info, "images": records, "annotations": annotations, "packed": packed}
-    with open(folder / "captions.json", "w", encoding="utf-8") as file:
-        file.write(json.dumps(document, ensure_ascii=False, default=str))
+    with open(folder / "captions.json.part", "w", encoding="utf-8") as file:
+        file.write(json.dumps(document, default=str))
         to_disk(file)
+    os.replace(folder / "captions.json.part", folder / "captions.json")  # whole or not there at all
 
 
 def move_into_place(unfinished: Path, folder: Path) -> None:
