@@ -39,6 +39,12 @@ def _source(images: Path | None, captions: Path | None, packed: Path | None, siz
     return found
 
 
+def _world(nouns: str):
+    from .data import World
+
+    return World.starter() if nouns == "starter" else World(nouns=nouns)
+
+
 def _scores_table(title: str, scores: dict) -> Table:
     table = Table(title=title, title_justify="left")
     for column in ("question", "right", "95 % interval", "pictures", "chance"):
@@ -107,7 +113,7 @@ def train(
     val_captions: Annotated[Optional[Path], typer.Option(help="Captions of pictures (in the same folder) to test on; without it a tenth is held out.")] = None,
     pictures: Annotated[int, typer.Option(help="Picturebook: how many pictures to draw.")] = 50_000,
     nouns: Annotated[str, typer.Option(help="Picturebook: the 'starter' nouns, or 'all'.")] = "starter",
-    batch_size: Annotated[int, typer.Option(help="Pairs in a step.")] = 256,
+    batch_size: Annotated[int, typer.Option(help="Pairs in a step.")] = 64,
     lr: Annotated[float, typer.Option(help="Learning rate at its highest.")] = 1e-3,
     loss: Annotated[str, typer.Option(help="info_nce or sigmoid.")] = "info_nce",
     seed: Annotated[int, typer.Option(help="Decides the start and the order of pictures.")] = 0,
@@ -115,28 +121,28 @@ def train(
     json_: AsJson = False,
 ) -> None:
     """Train a CLIP from nothing, on the embedded Picturebook or on your own captioned pictures, and test what it learned."""
-    from . import benchmarks, plots  # noqa: F401
-    from . import train as train_module
-    from .data import World, folder, picturebook
+    from . import benchmarks
+    from .data import folder, picturebook
     from .model import CLIPConfig
     from .retrieval import evaluate_retrieval
+    from .train import Recipe
+    from .train import train as train_clip
 
-    if loss not in ("info_nce", "sigmoid"):
-        raise ValueError(f"--loss is info_nce or sigmoid, not {loss}")
     config = CLIPConfig.preset(preset)
     minutes = 5.0 if minutes is None and seen is None else minutes
-    recipe = train_module.Recipe(batch_size=batch_size, lr=lr, loss=loss, seed=seed)
+    recipe = Recipe(batch_size=batch_size, lr=lr, loss=loss, seed=seed)
     photos = _source(images, captions, packed, size=round(config.image_size * 1.15))
     if photos is None:
-        data = picturebook(pictures, seed, config.image_size, World(nouns=nouns))
-        test = benchmarks.single_objects(nouns, 1000, config.image_size)
+        world = _world(nouns)
+        data = picturebook(pictures, seed, config.image_size, world)
+        test = benchmarks.single_objects(world, 1000, config.image_size)
         # A few hundred pictures of yet another seed show the way; the test set is looked at once, at the end.
-        score = benchmarks.scorer(benchmarks.single_objects(nouns, 300, config.image_size, benchmarks.TEST_SEED + 1))
+        score = benchmarks.scorer(benchmarks.single_objects(world, 300, config.image_size, benchmarks.TEST_SEED + 1))
     else:
         recipe = replace(recipe, crop=0.5, flip=True, jitter=0.3, weight_decay=0.2)
         data, test = (photos, folder(images, val_captions, size=config.image_size)) if val_captions else photos.split(0.9, seed)
         score = None
-    model, history = train_module.train(data, config, minutes=minutes, seen=seen, recipe=recipe, score=score, out=out, resume=resume, device=device)
+    model, history = train_clip(data, config, minutes=minutes, seen=seen, recipe=recipe, score=score, out=out, resume=resume, device=device)
 
     figure = out.with_suffix(".png")
     if photos is None:
@@ -173,7 +179,7 @@ def evaluate(
     model = hub.load(checkpoint)
     photos = _source(images, captions, packed, size=model.config.image_size)
     if photos is None:
-        scores = benchmarks.ask(model, benchmarks.single_objects(nouns, pictures, model.config.image_size, style=style), template)
+        scores = benchmarks.ask(model, benchmarks.single_objects(_world(nouns), pictures, model.config.image_size, style=style), template)
         table, result = _scores_table(f"Zero-shot with '{template}', on pictures it never saw", scores), _scores_json(scores)
     else:
         recall = evaluate_retrieval(model, photos)
@@ -190,9 +196,9 @@ def draw(
     nouns: Annotated[str, typer.Option(help="'starter' or 'all'.")] = "all",
 ) -> None:
     """Draw a Picturebook set and keep it as a packed data set."""
-    from .data import World, picturebook
+    from .data import picturebook
 
-    picturebook(pictures, seed, size, World(nouns=nouns)).save(out)
+    picturebook(pictures, seed, size, _world(nouns)).save(out)
     console.print(f"{pictures:,} pictures of {size} x {size} pixels are in {out}; look with: python -m miniclip data show --data {out}", markup=False)
 
 
@@ -226,6 +232,29 @@ def show(
     data = _source(images, captions, packed, size=160)
     plots.contact_sheet(picturebook(count, seed, 160) if data is None else data, count).savefig(out, dpi=110)
     console.print(f"a contact sheet is in {out}", markup=False)
+
+
+@app.command()
+def bench(
+    preset: Annotated[str, typer.Option(help="Whose sizes to time: nano, tiny, small or base.")] = "nano",
+    batch_size: Annotated[int, typer.Option(help="Pictures in a step.")] = 256,
+    rounds: Annotated[int, typer.Option(help="How often each model takes its turn; medians are told.")] = 7,
+    json_: AsJson = False,
+) -> None:
+    """Time steps of training on the CPU, beside open_clip and transformers where they are installed (pip install -e .[bench])."""
+    from .bench import training_speed
+
+    speeds = training_speed(preset, batch_size, rounds)
+    if json_:
+        print(json.dumps({name: asdict(speed) for name, speed in speeds.items()}))
+        return
+    table = Table(title=f"Training, {preset}, {batch_size} pictures a step, medians of {rounds} rounds in turn", title_justify="left")
+    for column in ("model", "images/s", "to miniclip fp32", "share of GEMM rate", "peak memory"):
+        table.add_column(column, justify="left" if column == "model" else "right")
+    for name, speed in speeds.items():
+        ratio = speed.images_per_second / speeds["miniclip fp32"].images_per_second
+        table.add_row(name, f"{speed.images_per_second:.0f}", f"{ratio:.2f}", f"{speed.gemm_share:.0%}" if speed.gemm_share else "", f"{speed.memory:.0f} MB" if speed.memory else "")
+    console.print(table)
 
 
 @app.command()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from torch import Tensor
@@ -27,9 +27,9 @@ class Question:
     names: tuple[str, ...]
 
 
-def single_objects(nouns: str | tuple[str, ...] = "all", n: int = 1000, size: int = 64, seed: int = TEST_SEED, style: str = "full") -> CaptionedImages:
-    """The standard test: n pictures of one thing each, in one drawing style, of a seed that no training uses."""
-    return picturebook(n, seed, size, World(nouns=nouns, objects=1, styles={style: 1}), progress=False)
+def single_objects(world: World = World(), n: int = 1000, size: int = 64, seed: int = TEST_SEED, style: str = "full") -> CaptionedImages:
+    """The standard test: n pictures of one thing each from a world, in one drawing style, of a seed that no training uses."""
+    return picturebook(n, seed, size, replace(world, objects=1, styles={style: 1}), progress=False)
 
 
 def questions(data: CaptionedImages) -> dict[str, Question]:

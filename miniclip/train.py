@@ -8,9 +8,13 @@ Taught in notebook 02.
 from __future__ import annotations
 
 import math
+import signal
+import sys
+import threading
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -24,6 +28,7 @@ from . import hub
 from .data import CaptionedImages
 from .loss import info_nce, sigmoid_loss
 from .model import CLIP, CLIPConfig
+from .optim import make_optimizers, memory_by_name, restore, schedule
 from .tokenizer import Tokenizer
 
 
@@ -32,8 +37,11 @@ class Recipe:
     """How to train: everything but the data, the model's size and the budget.
 
     Args:
-        batch_size: pairs in a step; each is contrasted with all others of its batch.
+        batch_size: pictures in a step; each is contrasted with all others of its batch.
+        captions: of each picture in a step, drawn anew each time; the image tower, the dearer one, sees a picture once for all of them.
+        optimizer: "muon" (see `optim.py`), or "adamw" for all weights, as in the paper.
         lr, weight_decay, betas, eps: of AdamW; the decay spares gains, biases and positions, as in the paper.
+        muon_lr: Muon's learning rate.
         warmup: share of the budget in which the learning rate rises; then it falls along a cosine to zero.
         loss: "info_nce", "sigmoid", or a function (image_features, text_features, inverse_temperature) -> scalar.
         crop: the smallest share of a picture's area that a random crop keeps; 1 takes the whole picture.
@@ -43,18 +51,29 @@ class Recipe:
         seed: decides the start, the order of pictures and every other choice.
     """
 
-    batch_size: int = 256
+    batch_size: int = 64
+    captions: int = 2
+    optimizer: str = "muon"
     lr: float = 1e-3
+    muon_lr: float = 3e-3
     weight_decay: float = 0.1
     betas: tuple[float, float] = (0.9, 0.98)
     eps: float = 1e-6
-    warmup: float = 0.05
+    warmup: float = 0.3
     loss: str | Callable = "info_nce"
     crop: float = 1.0
     flip: bool = False
     jitter: float = 0.0
     clip_norm: float = 1.0
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.optimizer not in ("muon", "adamw"):
+            raise ValueError(f"optimizer is muon or adamw, not {self.optimizer!r}")
+        if not callable(self.loss) and self.loss not in ("info_nce", "sigmoid"):
+            raise ValueError(f"loss is info_nce, sigmoid or a function, not {self.loss!r}")
+        if self.batch_size < 2 or self.captions < 1 or not 0 < self.crop <= 1:
+            raise ValueError(f"expected a batch_size of 2 or more, captions of 1 or more, crop above 0 and at most 1; got {self.batch_size}, {self.captions} and {self.crop}")
 
 
 @dataclass
@@ -75,9 +94,13 @@ class History:
         return plot_history(self)
 
 
-def pick_device() -> torch.device:
-    """The fastest device at hand: CUDA, then Apple's MPS, then the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu")
+def pick_device(name: str | torch.device | None = None) -> torch.device:
+    """The device of that name; without one the fastest at hand: CUDA, then Apple's MPS, then the CPU."""
+    best = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        return torch.empty(0, device=name or best).device
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"there is no device {name!r} here; leave it out to use {best}") from error
 
 
 def pick_precision(device: torch.device) -> torch.dtype:
@@ -93,7 +116,7 @@ def random_numbers(*key: int) -> torch.Generator:
 
 
 class Batches:
-    """Batch number `step` of a data set, as a function of (seed, step): pictures on the device, token ids of one caption each."""
+    """Batch number `step` of a data set, as a function of (seed, step): (B, 3, S, S) pictures, (captions * B, T) token ids, on the device."""
 
     def __init__(self, data: CaptionedImages, tokenizer: Tokenizer, config: CLIPConfig, recipe: Recipe, device: torch.device):
         self.recipe, self.device, self.size = recipe, device, config.image_size
@@ -115,10 +138,10 @@ class Batches:
             self.epoch, self.order = epoch, torch.randperm(n, generator=random_numbers(self.recipe.seed, "epoch", epoch))
         rows = self.order[first * B : (first + 1) * B]  # (B,)
         rng = random_numbers(self.recipe.seed, "step", step)
-        chosen = self.starts[rows] + (torch.rand(B, generator=rng) * self.counts[rows]).long()
+        chosen = self.starts[rows] + (torch.rand(self.recipe.captions, B, generator=rng) * self.counts[rows]).long()  # (captions, B)
         images = self.images[rows.to(self.device)] if self.on_device else torch.from_numpy(self.images[rows.numpy()]).to(self.device)
         images = augment(images.permute(0, 3, 1, 2).float() / 255, self.size, self.recipe, rng)  # (B, 3, S, S)
-        return (images - self.mean) / self.std, self.tokens[chosen].long().to(self.device)
+        return (images - self.mean) / self.std, self.tokens[chosen].flatten(0, 1).long().to(self.device)
 
 
 def shrink(images: np.ndarray, size: int, crop: float, room: float = 1.15) -> np.ndarray:
@@ -152,21 +175,24 @@ def augment(images: Tensor, size: int, recipe: Recipe, rng: torch.Generator) -> 
     return images
 
 
-def make_optimizer(model: CLIP, recipe: Recipe) -> torch.optim.AdamW:
-    """AdamW whose decay spares gains, biases, positions and the temperature (paper 2.5)."""
-    groups: dict[bool, list] = {True: [], False: []}
-    for name, weight in model.named_parameters():
-        groups[weight.ndim >= 2 and "positional" not in name].append(weight)
-    return torch.optim.AdamW(
-        [{"params": groups[True], "weight_decay": recipe.weight_decay}, {"params": groups[False], "weight_decay": 0.0}],
-        lr=recipe.lr, betas=recipe.betas, eps=recipe.eps, fused=model.device.type in ("cpu", "cuda"))
+@contextmanager
+def interruptible() -> Iterator[Callable[[], bool]]:
+    """Let Ctrl-C wait until the step at hand is whole (a second one does not wait); gives a function that tells whether it came."""
+    came: list[int] = []
 
+    def note(number: int, frame) -> None:
+        if came:
+            raise KeyboardInterrupt
+        came.append(number)
 
-def learning_rate(progress: float, recipe: Recipe) -> float:
-    """The learning rate at a share of the budget: a linear rise, then half a cosine down to zero."""
-    if progress < recipe.warmup:
-        return recipe.lr * max(progress, 1e-3) / recipe.warmup
-    return recipe.lr * 0.5 * (1 + math.cos(math.pi * min(1.0, (progress - recipe.warmup) / (1 - recipe.warmup))))
+    if threading.current_thread() is not threading.main_thread():  # only there do signals arrive
+        yield lambda: False
+        return
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: bool(came)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def train(
@@ -198,7 +224,7 @@ def train(
         device, precision: by default the fastest device here, and what it computes best in.
         progress: show a progress bar.
     Returns:
-        the model (in evaluation mode) and its `History`. Ctrl-C also ends here, with what was learned so far.
+        the model (in evaluation mode) and its `History`. Ctrl-C ends here too, after the step at hand, with what was learned so far.
     Raises:
         ValueError: for an impossible budget, fewer pictures than a batch, or a checkpoint of another run.
         FloatingPointError: if the loss is no longer a number; the last checkpoint stays.
@@ -209,7 +235,7 @@ def train(
         raise ValueError(f"a batch of {recipe.batch_size} needs at least as many pictures, there are {len(data)}; use Recipe(batch_size=...)")
     if resume and out is None:
         raise ValueError("resume needs `out`, the checkpoint file to go on from")
-    device = torch.device(device or pick_device())
+    device = pick_device(device)
     precision = precision or pick_precision(device)
     run = {"recipe": _plain(recipe), "pictures": len(data), "data": zlib.crc32(repr(data.captions[:: max(1, len(data) // 1000)]).encode())}
 
@@ -230,8 +256,8 @@ def train(
             torch.nn.init.constant_(model.logit_scale, math.log(10))
             torch.nn.init.constant_(model.logit_bias, -10.0)
     model.to(device).train()
-    optimizer = make_optimizer(model, recipe)
-    _restore(optimizer, model, state)
+    optimizers = make_optimizers(model, recipe)
+    restore(optimizers, model, state)
     scaler = torch.amp.GradScaler(device.type, enabled=precision == torch.float16)
     batches = Batches(data, model.tokenizer, model.config, recipe, device)
     loss_function = {"info_nce": info_nce, "sigmoid": lambda i, t, s: sigmoid_loss(i, t, s, model.logit_bias)}.get(recipe.loss, recipe.loss)
@@ -243,30 +269,33 @@ def train(
     def checkpoint(done: bool = False) -> None:
         if out is not None:
             notes = {"run": run, "step": step, "minutes": spent(), "history": history.rows}
-            hub.save(model, out, notes, None if done else _optimizer_tensors(optimizer, model))
+            hub.save(model, out, notes, None if done else memory_by_name(optimizers, model))
 
     bar = tqdm(total=100, desc="training", unit="%", disable=not progress, bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed} {postfix}")
     done, losses, look = min(1.0, share()), [], max(1, scores)
     next_look = (math.floor(done * look) + 1) / look
     bar.update(100 * done)
-    try:
-        while done < 1:
+    with bar, interruptible() as interrupted:
+        while done < 1 and not interrupted():
             images, tokens = batches(step)
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate(done, recipe)
             with torch.autocast(device.type, precision, enabled=precision != torch.float32):
                 image_features, text_features, scale = model(images, tokens)
-            loss = loss_function(image_features.float(), text_features.float(), scale.float())
-            optimizer.zero_grad()
-            scaler.scale(loss).backward()
-            scaler.unscale_(optimizer)
-            torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
+            loss = torch.stack([loss_function(image_features.float(), texts.float(), scale.float()) for texts in text_features.chunk(recipe.captions)]).mean()
             losses.append(loss.detach())
             if device.type == "cpu" or step % 20 == 0:  # reading a number from a GPU waits for it
-                if not math.isfinite(float(loss)):
-                    raise FloatingPointError(f"the loss became {float(loss)} at step {step}; the last checkpoint is kept. Try a lower learning rate, now {recipe.lr}")
-                bar.set_postfix_str(f"loss {float(loss):.3f}, {(step + 1) * recipe.batch_size / spent() / 60:,.0f} images/s")
-            scaler.step(optimizer)
+                value = loss.item()
+                if not math.isfinite(value):
+                    raise FloatingPointError(f"the loss became {value} at step {step}; the last checkpoint is kept. Try a lower learning rate, now {recipe.lr}")
+                bar.set_postfix_str(f"loss {value:.3f}, {(step + 1) * recipe.batch_size / spent() / 60:,.0f} images/s")
+            model.zero_grad()
+            scaler.scale(loss).backward()
+            for optimizer in optimizers:
+                scaler.unscale_(optimizer)
+                for group in optimizer.param_groups:
+                    group["lr"] = optimizer.defaults["lr"] * schedule(done, recipe.warmup)
+            torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
+            for optimizer in optimizers:
+                scaler.step(optimizer)
             scaler.update()
             with torch.no_grad():
                 model.logit_scale.clamp_(max=math.log(100))  # the paper never scales logits by more than 100
@@ -283,12 +312,9 @@ def train(
             if time.perf_counter() - saved > save_every:
                 checkpoint()
                 saved = time.perf_counter()
-        checkpoint(done=True)
-    except KeyboardInterrupt:
-        checkpoint()
-        tqdm.write(f"stopped after {spent():.1f} minutes" + (f"; {out} holds what was learned, resume goes on from it" if out else ""))
-    finally:
-        bar.close()
+        checkpoint(done=done >= 1)
+    if done < 1:
+        tqdm.write(f"stopped after {spent():.1f} minutes" + (f"; {out} holds what was learned, resume goes on from it" if out else ""), file=sys.stderr)
     return model.eval(), history
 
 
@@ -301,15 +327,3 @@ def _same_shape(config: CLIPConfig, preset: str | CLIPConfig) -> bool:
     wanted = CLIPConfig.preset(preset) if isinstance(preset, str) else preset
     learned = ("vocab_size", "end_token")  # decided by the captions
     return all(value == getattr(wanted, name) for name, value in asdict(config).items() if name not in learned)
-
-
-def _optimizer_tensors(optimizer: torch.optim.Optimizer, model: CLIP) -> dict[str, Tensor]:
-    """AdamW's memory by the name of the weight it belongs to."""
-    return {f"optimizer.{name}.{key}": value for name, weight in model.named_parameters() for key, value in optimizer.state[weight].items()}
-
-
-def _restore(optimizer: torch.optim.Optimizer, model: CLIP, state: dict[str, Tensor]) -> None:
-    for name, weight in model.named_parameters():
-        prefix = f"optimizer.{name}."
-        if found := {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}:
-            optimizer.state[weight] = {key: value if key == "step" else value.to(weight.device) for key, value in found.items()}

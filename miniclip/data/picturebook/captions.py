@@ -12,9 +12,10 @@ from random import Random
 
 from .places import PLACES
 from .scene import Scene, Thing
-from .things import PLURALS, article, plural
+from .things import PLURALS, UNCOUNTED, article, plural
 
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six")
+OF_MANY = {"there is": "there are", "here is": "here are", "this is": "these are"}
 LEAD_INS = ("a photo of", "a picture of", "an image of", "a drawing of", "there is", "here is", "this is", "look at", "i can see")
 STYLE_LEAD_INS = {
     "full": LEAD_INS,
@@ -137,6 +138,8 @@ def caption(scene: Scene, rng: Random, style: CaptionStyle = CaptionStyle()) -> 
             where.append(rng.choice(options))
     begins = rng.random() < (style.lead_in if scene.style == "full" else style.style)
     lead = rng.choice(STYLE_LEAD_INS[scene.style]) if begins else ""
+    if phrases and not phrases[0].startswith(("a ", "an ")) and phrases[0].split()[-1] not in UNCOUNTED:
+        lead = OF_MANY.get(lead, lead)
     if where and not lead and rng.random() < 0.2:
         text = f"{where[0]} there is {subject}" if len(phrases) == 1 and len(named[0]) == 1 else f"{where[0]}, {subject}"
         text = " ".join([text, *where[1:]])

@@ -16,7 +16,7 @@ import numpy as np
 import resvg_py
 from PIL import Image
 
-from .places import PLACES, background
+from .places import INK, PLACES, background, dot
 from .things import COLORS, MEANINGS, artwork, paint
 
 STYLES = ("full", "sketch", "cutout")
@@ -151,8 +151,8 @@ class Scene:
             drops = "".join(f"M{rng.uniform(0, 105):.1f} {rng.uniform(-5, 95):.1f}l-2 7" for _ in range(26))
             parts.append(f'<path d="{drops}" stroke="#dcecff" stroke-width=".9" opacity=".85"/>' if self.style != "sketch" else f'<path d="{drops}" stroke="#555" stroke-width=".5"/>')
         elif self.weather == "snowfall":
-            flakes = "".join(f'<circle cx="{rng.uniform(0, 100):.1f}" cy="{rng.uniform(0, 100):.1f}" r="{rng.uniform(.8, 1.6):.1f}"/>' for _ in range(24))
-            parts.append(f'<g fill="{"none" if self.style == "sketch" else "#fff"}" stroke="#777" stroke-width="{.4 if self.style == "sketch" else 0}">{flakes}</g>')
+            flakes = "".join(dot(rng.uniform(0, 100), rng.uniform(0, 100), rng.uniform(.8, 1.6)) for _ in range(24))
+            parts.append(f'<path d="{flakes}" {INK}/>' if self.style == "sketch" else f'<path d="{flakes}" fill="#fff"/>')
         if self.style != "sketch" and self.light != "day":
             color, strength = {"sunset": ("#ff7a2e", .2), "dusk": ("#10143c", .32)}[self.light]
             parts.append(f'<rect width="100" height="100" fill="{color}" opacity="{strength}"/>')

@@ -18,26 +18,26 @@ from xml.etree import ElementTree
 TABLE = """
 * dog | 1F415:orange 1F429:grey | puppy, hound | animal
 * cat | 1F408:orange | kitten, kitty | animal
-* rabbit | 1F407:black | bunny, hare | animal
+rabbit | 1F407:black | bunny, hare | animal
 fox | 1F98A | red fox | animal
 bear | 1F43B:brown | grizzly | animal
 panda | 1F43C | panda bear | animal
 koala | 1F428 | | animal
 tiger | 1F405 | | animal
-* lion | 1F981 | | animal
-* cow | 1F404 | cattle | animal
-* pig | 1F416 | hog, piglet | animal
-* sheep | 1F411 | lamb | animal
+lion | 1F981 | | animal
+cow | 1F404 | cattle | animal
+pig | 1F416 | hog, piglet | animal
+sheep | 1F411 | lamb | animal
 goat | 1F410 | | animal
-* camel | 1F42B | | animal
+camel | 1F42B | | animal
 llama | 1F999 | | animal
 * giraffe | 1F992 | | animal
 * elephant | 1F418:grey | | animal
 rhino | 1F98F | rhinoceros | animal
 hippo | 1F99B | hippopotamus | animal
 kangaroo | 1F998 | | animal
-* horse | 1F40E:brown | pony | animal
-* zebra | 1F993 | | animal
+horse | 1F40E:brown | pony | animal
+zebra | 1F993 | | animal
 deer | 1F98C | stag | animal
 monkey | 1F412 | | animal
 gorilla | 1F98D | ape | animal
@@ -50,7 +50,7 @@ dinosaur | 1F995:brown 1F996:green | | animal
 dragon | 1F409:green | | animal
 rooster = chicken | 1F413 | rooster, hen | animal | grass
 turkey | 1F983 | | bird
-* duck | 1F986 | | bird
+duck | 1F986 | | bird
 swan | 1F9A2 | | bird
 * owl | 1F989 | | bird
 flamingo | 1F9A9 | | bird
@@ -67,15 +67,15 @@ dolphin | 1F42C | | animal
 * fish | 1F41F:blue 1F420 | | animal
 shark | 1F988 | | animal
 * octopus | 1F419:red | | animal
-* crab | 1F980:red | | animal
+crab | 1F980:red | | animal
 lobster | 1F99E | | animal
 shrimp | 1F990 | prawn | animal
 squid | 1F991 | | animal
-* snail | 1F40C | | animal
+snail | 1F40C | | animal
 * butterfly | 1F98B:blue | | insect
 caterpillar | 1F41B:green | | insect
 ant | 1F41C | | insect
-* bee | 1F41D | bumblebee | insect
+bee | 1F41D | bumblebee | insect
 ladybug | 1F41E:red | ladybird | insect
 * spider | 1F577 | | animal
 scorpion | 1F982 | | animal
@@ -92,11 +92,11 @@ truck | 1F69A:white 1F69B:black | lorry | vehicle
 ambulance | 1F691 | | vehicle
 fire engine | 1F692 | fire truck | vehicle
 * bicycle | 1F6B2 | bike, cycle | vehicle
-* motorcycle | 1F3CD:red | motorbike | vehicle
+motorcycle | 1F3CD:red | motorbike | vehicle
 scooter | 1F6F5:red | moped | vehicle
 * train | 1F686 1F682 | | vehicle
 * airplane | 2708 1F6E9:orange | plane, aeroplane | vehicle
-* helicopter | 1F681:red | chopper | vehicle
+helicopter | 1F681:red | chopper | vehicle
 * rocket | 1F680:red | spaceship | vehicle
 sailboat | 26F5 | sailing boat | vehicle | sea
 canoe | 1F6F6:blue | kayak | vehicle
@@ -130,7 +130,7 @@ fries | 1F35F:red | chips, french fries | food
 hot dog | 1F32D | sausage | food
 egg | 1F95A | | food
 cookie | 1F36A | biscuit | food
-* cake | 1F370 1F382 | birthday cake | food
+cake | 1F370 1F382 | birthday cake | food
 donut | 1F369:yellow | doughnut | food
 ice cream | 1F366 | | food
 lollipop | 1F36D:red | candy | food
@@ -145,9 +145,9 @@ leaf | 1F343:green 1F341:orange | | plant
 * balloon | 1F388:red | | toy
 soccer ball | 26BD | football | toy
 basketball | 1F3C0:orange | | toy
-* kite | 1FA81:pink | | toy
-* book | 1F4D5:red | | thing
-* chair | 1FA91:yellow | seat | furniture
+kite | 1FA81:pink | | toy
+book | 1F4D5:red | | thing
+chair | 1FA91:yellow | seat | furniture
 bed | 1F6CF:blue | | furniture
 couch | 1F6CB:blue | sofa | furniture
 light bulb | 1F4A1 | bulb | thing
@@ -167,18 +167,18 @@ hammer | 1F528 | | tool
 * scissors | 2702 | | tool
 pencil | 270F:orange | crayon | tool
 cup | 2615 | mug | thing
-* bottle | 1F37C:blue | baby bottle | thing
+bottle | 1F37C:blue | baby bottle | thing
 knife | 1F52A | | tool
 spoon | 1F944 | | tool
 * house | 1F3E0 | home, cottage | building
 castle | 1F3F0 | | building
 tent | 26FA:yellow | | building
-* hat | 1F452:yellow | | clothing
+hat | 1F452:yellow | | clothing
 top hat | 1F3A9 | | clothing
 shirt | 1F455:blue | | clothing
 dress | 1F457:blue | gown | clothing
 shoe | 1F45F:grey | sneaker | clothing
-* boot | 1F462:brown | | clothing
+boot | 1F462:brown | | clothing
 sock | 1F9E6:orange | | clothing
 gloves | 1F9E4:red | mittens | clothing
 scarf | 1F9E3:red | | clothing
@@ -217,7 +217,7 @@ bathtub | 1F6C1 | tub | furniture
 toilet | 1F6BD | | furniture
 heart | 2764:red | | shape
 star | 2B50:yellow | | shape
-* ghost | 1F47B | | thing
+ghost | 1F47B | | thing
 dice | 1F3B2 | die | toy
 pumpkin | 1F383 | jack-o'-lantern | food
 nest | 1FABA | bird's nest | thing

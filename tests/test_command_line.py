@@ -1,0 +1,121 @@
+"""Promises of the command line: what the README tells people to type works, and wrong input gets a sentence."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+import miniclip
+from miniclip.__main__ import app
+from miniclip.data import load, picturebook
+
+ROOT = Path(__file__).parents[1]
+run = CliRunner().invoke
+
+
+def call(*arguments, folder=None):
+    """In a process of its own, as a user does."""
+    return subprocess.run([sys.executable, "-m", "miniclip", *map(str, arguments)], capture_output=True, text=True, cwd=folder or ROOT, timeout=300,
+                          env={**os.environ, "COLUMNS": "120", "PYTHONIOENCODING": "utf-8"})
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """The README's first command, for two seconds."""
+    folder = tmp_path_factory.mktemp("first")
+    result = call("train", "--pictures", 600, "--minutes", 0.03, folder=folder)
+    assert result.returncode == 0, result.stderr
+    return folder, result
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """Captioned pictures as files, in COCO's layout."""
+    folder = tmp_path_factory.mktemp("photos")
+    data = picturebook(60, seed=3, size=64)
+    for number, pixels in zip(data.ids, data.images):
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+    coco = {"images": [{"id": int(i), "file_name": f"{i}.png"} for i in data.ids],
+            "annotations": [{"image_id": int(i), "caption": text} for i, texts in zip(data.ids, data.captions) for text in texts]}
+    (folder / "captions.json").write_text(json.dumps(coco))
+    return folder
+
+
+def test_training_ends_with_a_table_a_figure_and_the_way_to_the_notebooks(trained):
+    folder, result = trained
+    for question in ("object", "color", "place"):
+        assert re.search(rf"{question}\s+│\s+\d+\.\d%\s+│\s+\d+\.\d% to \d+\.\d%\s+│\s+\d+", result.stdout), result.stdout
+    assert "python -m miniclip lab" in result.stdout and "training" in result.stderr  # the progress bar
+    assert Image.open(folder / "my-clip.png").size[0] > 800
+    assert miniclip.load(folder / "my-clip.safetensors").config.image_size == 48
+
+
+def test_a_trained_model_can_be_evaluated_and_answers_in_json(trained):
+    result = call("evaluate", trained[0] / "my-clip.safetensors", "--pictures", 100, "--style", "sketch", "--json")
+    scores = json.loads(result.stdout)
+    assert scores["object"]["n"] == 100 and scores["object"]["chance"] == pytest.approx(1 / 40)
+    assert scores["place"]["interval"][0] <= scores["place"]["accuracy"] <= scores["place"]["interval"][1]
+
+
+def test_the_same_command_trains_on_captioned_photos(photos, tmp_path):
+    result = call("train", "--images", photos, "--captions", photos / "captions.json", "--seen", 64, "--batch-size", 32, "--out", tmp_path / "p.safetensors")
+    assert result.returncode == 0, result.stderr
+    assert "60 kept" in result.stdout and "Retrieval among 6 pictures and 30 captions" in result.stdout and "recall@10" in result.stdout
+    assert (tmp_path / "p.png").exists()
+    result = call("evaluate", tmp_path / "p.safetensors", "--images", photos, "--captions", photos / "captions.json", "--json")
+    recall = json.loads(result.stdout[result.stdout.index("{") :])
+    assert recall["pictures"] == 60 and recall["texts"] == 300 and 0 <= recall["image_to_text"]["1"] <= 1
+
+
+def test_training_can_be_taken_up_again(tmp_path):
+    options = ["--pictures", 300, "--batch-size", 64, "--out", tmp_path / "a.safetensors"]
+    call("train", *options, "--seen", 640)
+    again = call("train", *options, "--seen", 640, "--resume")
+    assert again.returncode == 2 and "is complete" in again.stderr
+
+
+def test_sets_are_drawn_packed_and_shown(photos, tmp_path):
+    assert run(app, ["data", "draw", str(tmp_path / "book"), "--pictures", "20", "--size", "32"]).exit_code == 0
+    assert np.array_equal(load(tmp_path / "book").images, picturebook(20, size=32).images)
+    packed = run(app, ["data", "pack", "--images", str(photos), "--captions", str(photos / "captions.json"), "--out", str(tmp_path / "packed"), "--size", "48"])
+    assert packed.exit_code == 0 and "60 pictures are in" in packed.stdout.replace("\n", " ")
+    assert load(tmp_path / "packed").images.shape == (60, 48, 48, 3)
+    assert run(app, ["data", "show", "--data", str(tmp_path / "packed"), "--out", str(tmp_path / "sheet.png")]).exit_code == 0
+    assert Image.open(tmp_path / "sheet.png").size[0] > 600
+
+
+def test_a_packed_set_trains_too(tmp_path):
+    picturebook(80, size=48).save(tmp_path / "book")
+    result = call("train", "--data", tmp_path / "book", "--seen", 64, "--batch-size", 32, "--out", tmp_path / "b.safetensors", "--json")
+    answer = json.loads(result.stdout)
+    assert answer["scores"]["pictures"] == 8 and answer["history"][-1]["seen"] == 64
+
+
+@pytest.mark.parametrize("arguments, sentence", [
+    (["train", "--preset", "huge"], "no preset 'huge'; there are nano"), (["train", "--images", "."], "--images and --captions go together"),
+    (["train", "--loss", "triplet"], "loss is info_nce, sigmoid or a function, not 'triplet'"), (["train", "--pictures", "50", "--seen", "10"], "a batch of 64 needs at least"),
+    (["evaluate", "nothing.safetensors"], "there is no checkpoint at nothing.safetensors"), (["evaluate", "README.md"], "not a whole safetensors file"),
+    (["train", "--data", "nowhere"], "holds no whole packed set"), (["data", "draw", "x", "--size", "8"], "32 to 512 pixels wide, not 8"),
+    (["train", "--minutes", "-1"], "above zero"), (["train", "--nouns", "few"], "nouns is 'all', 'starter'"), (["train", "--device", "tpu9"], "there is no device"),
+])
+def test_wrong_input_gets_a_sentence_and_no_traceback(arguments, sentence):
+    result = call(*arguments)
+    assert result.returncode == 2 and sentence in " ".join(result.stderr.split()) and "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("command", [[], ["train"], ["evaluate"], ["data"], ["data", "pack"], ["data", "draw"], ["data", "show"], ["lab"]])
+def test_every_command_explains_itself(command):
+    result = run(app, [*command, "--help"])
+    assert result.exit_code == 0 and "Usage" in result.stdout
+
+
+def test_importing_the_package_imports_neither_matplotlib_nor_widgets():
+    code = "import miniclip, sys; print([name for name in ('matplotlib', 'ipywidgets', 'sklearn', 'IPython') if name in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"

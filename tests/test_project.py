@@ -1,0 +1,39 @@
+"""Promises of the project as a whole: it fits in the head, and what the README says of the files is so."""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8") if (ROOT / "README.md").exists() else ""
+CORE = ("model", "loss", "train", "zeroshot")
+
+
+def lines(path: Path) -> int:
+    return len(path.read_text(encoding="utf-8").splitlines())
+
+
+def test_the_core_fits_in_the_head():
+    assert sum(lines(ROOT / "miniclip" / f"{name}.py") for name in CORE) < 900
+
+
+def test_the_readme_gives_the_true_length_of_every_file():
+    table = dict(re.findall(r"^\| \[`([\w/]+\.py)`\]\([^)]*\) \| (\d+) \|", README, flags=re.M))
+    assert {name: int(count) for name, count in table.items()} == {name: lines(ROOT / "miniclip" / name) for name in table}
+    modules = {path.relative_to(ROOT / "miniclip").as_posix() for path in (ROOT / "miniclip").rglob("*.py")}
+    assert modules - {"__init__.py", "data/__init__.py"} == set(table)
+
+
+def test_every_link_of_the_readme_leads_somewhere():
+    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", README):
+        assert (ROOT / target).exists(), target
+
+
+def test_the_two_commands_are_in_the_readme():
+    for command in ("python -m miniclip train", "python -m pytest"):
+        assert f"pip install -r requirements.txt && {command}" in README
+    assert "pip install -r requirements.txt && python -m pytest" in (ROOT / ".ci/run").read_text()
+
+
+def test_nothing_is_ever_unpickled():
+    for path in (ROOT / "miniclip").rglob("*.py"):
+        assert not re.search(r"pickle\.load|torch\.load|allow_pickle=True|import pickle", path.read_text(encoding="utf-8")), path
