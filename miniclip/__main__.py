@@ -16,7 +16,7 @@ from rich.table import Table
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Train, question and look at a small CLIP.")
 data_app = typer.Typer(no_args_is_help=True, help="Make data sets ready, and look at them.")
 app.add_typer(data_app, name="data")
-console = Console()
+console, aside = Console(), Console(stderr=True)  # results, which scripts may read, and what is said beside them
 
 Images = Annotated[Optional[Path], typer.Option("--images", help="A folder of pictures; needs --captions.")]
 Captions = Annotated[Optional[Path], typer.Option("--captions", help="A captions file in COCO's JSON format.")]
@@ -35,7 +35,7 @@ def _source(images: Path | None, captions: Path | None, packed: Path | None, siz
     if images is None:
         return None
     found = data.folder(images, captions, size=size)
-    console.print(str(found.report), markup=False)
+    aside.print(str(found.report), markup=False, highlight=False)
     return found
 
 
@@ -68,53 +68,47 @@ def _scores_json(scores: dict) -> dict:
     return {name: {"accuracy": s.accuracy, "interval": s.interval, "n": s.n, "chance": s.chance} for name, s in scores.items()}
 
 
-def _recall_json(recall) -> dict:
-    return asdict(recall)
-
-
-def _picturebook_figure(model, test, scores, history, path: Path, count: int = 12) -> None:
-    """Save the first pictures of the test set with the model's three likeliest objects for each."""
+def _naming_figure(model, test, minutes: float, path: Path, count: int = 12) -> None:
+    """Save the first pictures of a Picturebook set with the model's three likeliest objects for each."""
     from . import benchmarks, plots
     from .zeroshot import classify
 
     question = benchmarks.questions(test)["object"]
-    bare = dict(zip(question.names, question.labels))
-    answers = [{bare[name]: p for name, p in classify(model, image, question.names, "a picture of {}.").items()} for image in test.images[:count]]
-    plots.learning_and_guesses(history, test.images[:count], answers, question.targets[:count]).savefig(path, dpi=110)
+    word = dict(zip(question.names, question.labels))
+    answers = [{word[name]: p for name, p in classify(model, image, question.names, "a picture of {}.").items()} for image in test.images[:count]]
+    title = f"Pictures it never saw, named after {minutes:.1f} minutes of training from nothing"
+    plots.guesses(test.images[:count], answers, question.targets[:count], title=title).savefig(path, dpi=110)
 
 
 def _retrieval_figure(model, test, path: Path, count: int = 9) -> None:
     """Save some test pictures with the three captions that the model finds for each among all of the set's."""
     from . import plots
-    from .zeroshot import image_features, text_features
+    from .retrieval import caption_features
+    from .zeroshot import image_features
 
-    texts = [(caption, row) for row, captions in enumerate(test.captions) for caption in captions]
-    tokens_fit = model.tokenizer([text for text, _ in texts], model.config.context_length, truncate=True)
-    import torch
-
-    with torch.inference_mode():
-        vectors = torch.cat([model.encode_text(tokens_fit[i : i + 512]).float().cpu() for i in range(0, len(texts), 512)])
+    texts, (vectors, owner) = [caption for captions in test.captions for caption in captions], caption_features(model, test)
     best = (image_features(model, test.images[:count]) @ vectors.T).topk(3).indices.tolist()
-    plots.matches(
-        test.images[:count], [[texts[j][0] for j in row] for row in best], [[texts[j][1] == i for j in row] for i, row in enumerate(best)],
-        title=f"The three captions of {len(texts):,} that it finds nearest to each picture (green: the picture's own)").savefig(path, dpi=110)
+    found, own = [[texts[j] for j in row] for row in best], [[int(owner[j]) == i for j in row] for i, row in enumerate(best)]
+    title = f"The three captions of {len(texts):,} that it finds nearest to each picture (green: the picture's own)"
+    plots.matches(test.images[:count], found, own, title=title).savefig(path, dpi=110)
 
 
 @app.command()
 def train(
     preset: Annotated[str, typer.Option(help="Size of the model: nano, tiny, small or base.")] = "nano",
-    minutes: Annotated[Optional[float], typer.Option(help="Minutes to train; 5 if no budget is given.")] = None,
-    seen: Annotated[Optional[int], typer.Option(help="Budget as a number of pictures seen, repeats counted, instead of minutes.")] = None,
+    minutes: Annotated[Optional[float], typer.Option(min=0.01, help="Minutes to train; 5 if no budget is given.")] = None,
+    seen: Annotated[Optional[int], typer.Option(min=1, help="Budget as a number of pictures seen, repeats counted, instead of minutes.")] = None,
     out: Annotated[Path, typer.Option(help="Checkpoint file; a figure is saved beside it.")] = Path("my-clip.safetensors"),
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the training that --out holds.")] = False,
     images: Images = None,
     captions: Captions = None,
     packed: Packed = None,
     val_captions: Annotated[Optional[Path], typer.Option(help="Captions of pictures (in the same folder) to test on; without it a tenth is held out.")] = None,
-    pictures: Annotated[int, typer.Option(help="Picturebook: how many pictures to draw.")] = 50_000,
+    pictures: Annotated[int, typer.Option(min=1, help="Picturebook: how many pictures to draw.")] = 50_000,
     nouns: Annotated[str, typer.Option(help="Picturebook: the 'starter' nouns, or 'all'.")] = "starter",
-    batch_size: Annotated[int, typer.Option(help="Pairs in a step.")] = 64,
-    lr: Annotated[float, typer.Option(help="Learning rate at its highest.")] = 1e-3,
+    batch_size: Annotated[int, typer.Option(min=2, help="Pictures in a step.")] = 64,
+    optimizer: Annotated[str, typer.Option(help="muon, or adamw as in the paper.")] = "muon",
+    lr: Annotated[float, typer.Option(help="Learning rate of AdamW at its highest (Muon's is three times as high).")] = 1e-3,
     loss: Annotated[str, typer.Option(help="info_nce or sigmoid.")] = "info_nce",
     seed: Annotated[int, typer.Option(help="Decides the start and the order of pictures.")] = 0,
     device: Annotated[Optional[str], typer.Option(help="cpu, cuda or mps; by default the fastest here.")] = None,
@@ -125,12 +119,18 @@ def train(
     from .data import folder, picturebook
     from .model import CLIPConfig
     from .retrieval import evaluate_retrieval
-    from .train import Recipe
+    from .train import Recipe, pick_device
     from .train import train as train_clip
 
+    # Whatever can be wrong is found before pictures are drawn or read, which takes a minute.
     config = CLIPConfig.preset(preset)
+    device = str(pick_device(device))
+    if minutes is not None and seen is not None:
+        raise ValueError("give --minutes or --seen, not both")
+    if val_captions is not None and images is None:
+        raise ValueError("--val-captions names captions of the pictures in --images; give both, or let a tenth be held out")
     minutes = 5.0 if minutes is None and seen is None else minutes
-    recipe = Recipe(batch_size=batch_size, lr=lr, loss=loss, seed=seed)
+    recipe = Recipe(batch_size=batch_size, optimizer=optimizer, lr=lr, muon_lr=3 * lr, loss=loss, seed=seed)
     photos = _source(images, captions, packed, size=round(config.image_size * 1.15))
     if photos is None:
         world = _world(nouns)
@@ -141,17 +141,20 @@ def train(
     else:
         recipe = replace(recipe, crop=0.5, flip=True, jitter=0.3, weight_decay=0.2)
         data, test = (photos, folder(images, val_captions, size=config.image_size)) if val_captions else photos.split(0.9, seed)
-        score = None
+        watched = test[:300]  # nothing is chosen by it
+
+        def score(model) -> dict[str, float]:
+            return {"recall@10": evaluate_retrieval(model, watched, ks=(10,)).text_to_image[10]}
     model, history = train_clip(data, config, minutes=minutes, seen=seen, recipe=recipe, score=score, out=out, resume=resume, device=device)
 
     figure = out.with_suffix(".png")
     if photos is None:
         scores = benchmarks.ask(model, test)
         table, result = _scores_table("Zero-shot, on pictures it never saw", scores), _scores_json(scores)
-        _picturebook_figure(model, test, scores, history, figure)
+        _naming_figure(model, test, history.rows[-1]["minutes"] if history.rows else 0.0, figure)
     else:
         recall = evaluate_retrieval(model, test)
-        table, result = _recall_table(recall), _recall_json(recall)
+        table, result = _recall_table(recall), asdict(recall)
         _retrieval_figure(model, test, figure)
     if json_:
         print(json.dumps({"checkpoint": str(out), "figure": str(figure), "scores": result, "history": history.rows}))
@@ -183,7 +186,7 @@ def evaluate(
         table, result = _scores_table(f"Zero-shot with '{template}', on pictures it never saw", scores), _scores_json(scores)
     else:
         recall = evaluate_retrieval(model, photos)
-        table, result = _recall_table(recall), _recall_json(recall)
+        table, result = _recall_table(recall), asdict(recall)
     print(json.dumps(result)) if json_ else console.print(table)
 
 
@@ -269,7 +272,8 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except (ValueError, OSError, FloatingPointError) as error:
-        Console(stderr=True).print(f"[bold red]Sorry:[/] {error}", highlight=False)
+        aside.print("[bold red]Sorry:[/]", end=" ")
+        aside.print(str(error), markup=False, highlight=False)
         raise SystemExit(2) from error
 
 

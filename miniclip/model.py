@@ -93,7 +93,7 @@ class CLIPConfig:
 PRESETS = {
     "nano": CLIPConfig(),  # 1.4 M parameters: minutes on two cores
     "tiny": CLIPConfig(  # 5 M: an hour on two cores
-        image_size=64, vision_width=192, vision_layers=6, vision_heads=6, text_width=192, text_layers=4, text_heads=6,
+        image_size=64, vision_width=192, vision_layers=6, vision_heads=6, text_width=192, text_layers=3, text_heads=6,
         embed_dim=192, vocab_size=4096),
     "small": CLIPConfig(  # 11 M: for a GPU
         image_size=96, vision_width=256, vision_layers=8, vision_heads=8, text_width=256, text_layers=4, text_heads=8,

@@ -26,7 +26,7 @@ def contact_sheet(data, count: int = 12, columns: int = 6, width: int = 26) -> F
     for axis, index in zip(axes.flat, range(count)):
         image, captions = data[index]
         axis.imshow(image)
-        axis.set_title("\n".join(textwrap.wrap(captions[0], width)[:3]), fontsize=9, y=-0.02, va="top")
+        axis.set_title("\n".join(textwrap.wrap(captions[0], width)[:3]), fontsize=9, y=-0.04, va="top")
     for axis in axes.flat:
         axis.axis("off")
     return figure
@@ -90,9 +90,3 @@ def plot_history(history) -> Figure:
         axes[0, 1].set(xlabel="pictures seen", ylabel="zero-shot score", ylim=(0, 1))
         axes[0, 1].legend(frameon=False)
     return figure
-
-
-def learning_and_guesses(history, images: np.ndarray, answers: Sequence[dict[str, float]], truth: Sequence[str]) -> Figure:
-    """The figure that ends a training: twelve new pictures with what the model calls them."""
-    minutes = history.rows[-1]["minutes"] if history.rows else 0
-    return guesses(images, answers, truth, title=f"Pictures it never saw, named after {minutes:.1f} minutes of training from nothing")

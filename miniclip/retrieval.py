@@ -65,17 +65,18 @@ def recall_at_k(images: Tensor, texts: Tensor, owner: Tensor, ks: tuple[int, ...
     return Recall(share(image_rank), share(text_rank), len(images), len(texts))
 
 
-def evaluate_retrieval(model, data, ks: tuple[int, ...] = (1, 5, 10)) -> Recall:
-    """recall@k both ways of a model on a `CaptionedImages`, over all captions; one too long for the model is cut."""
+def caption_features(model, data) -> tuple[Tensor, Tensor]:
+    """All captions of a `CaptionedImages`: their unit vectors (M, E), and the row of each one's picture (M,). One too long for the model is cut."""
     texts = [caption for captions in data.captions for caption in captions]
     owner = torch.tensor([row for row, captions in enumerate(data.captions) for _ in captions])
-    if hasattr(model, "tokenizer") and model.tokenizer is not None:
+    if getattr(model, "tokenizer", None) is not None:
         texts = model.tokenizer(texts, model.config.context_length, truncate=True)
-        with torch.inference_mode():
-            vectors = torch.cat([model.encode_text(texts[start : start + 512]).float().cpu() for start in range(0, len(texts), 512)])
-    else:
-        vectors = text_features(model, texts)
-    return recall_at_k(image_features(model, data), vectors, owner, ks)
+    return text_features(model, texts), owner
+
+
+def evaluate_retrieval(model, data, ks: tuple[int, ...] = (1, 5, 10)) -> Recall:
+    """recall@k both ways of a model on a `CaptionedImages`, over all captions."""
+    return recall_at_k(image_features(model, data), *caption_features(model, data), ks)
 
 
 def search(model, query: str, features: Tensor, k: int = 10) -> list[tuple[int, float]]:

@@ -27,6 +27,7 @@ class Tokenizer:
 
     def __init__(self, bpe: BPE):
         self.bpe = bpe
+        self.bpe.encode_special_tokens = True  # a mark written out in a text is text like any other
         ids = {mark: bpe.token_to_id(mark) for mark in (PAD, START, END)}
         if missing := [mark for mark, id_ in ids.items() if id_ is None]:
             raise ValueError(f"the tokenizer has no {', '.join(missing)} token; train one with Tokenizer.train(captions)")
@@ -61,8 +62,8 @@ class Tokenizer:
             TypeError: for something that is not a string.
         """
         texts = [texts] if isinstance(texts, str) else list(texts)
-        if wrong := next((text for text in texts if not isinstance(text, str)), None):
-            raise TypeError(f"expected a string or a list of strings, got {type(wrong).__name__} in it")
+        if wrong := [type(text).__name__ for text in texts if not isinstance(text, str)]:
+            raise TypeError(f"expected a string or a list of strings, got {wrong[0]} in it")
         tokens = torch.full((len(texts), context_length), self.pad)
         for row, encoding in enumerate(self.bpe.encode_batch(texts, add_special_tokens=False)):
             ids = [self.start, *encoding.ids, self.end]

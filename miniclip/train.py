@@ -286,7 +286,7 @@ def train(
                 value = loss.item()
                 if not math.isfinite(value):
                     raise FloatingPointError(f"the loss became {value} at step {step}; the last checkpoint is kept. Try a lower learning rate, now {recipe.lr}")
-                bar.set_postfix_str(f"loss {value:.3f}, {(step + 1) * recipe.batch_size / spent() / 60:,.0f} images/s")
+                bar.set_postfix_str(f"loss {value:.3f}, {(step + 1) * recipe.batch_size / spent() / 60:,.0f} images/s", refresh=False)
             model.zero_grad()
             scaler.scale(loss).backward()
             for optimizer in optimizers:

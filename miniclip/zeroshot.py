@@ -30,9 +30,9 @@ def image_features(model, images, batch_size: int = 256) -> Tensor:
     return torch.cat(parts)
 
 
-def text_features(model, texts: Sequence[str], batch_size: int = 512) -> Tensor:
-    """Embed many texts, a batch at a time and without gradients: (N, E) unit vectors on the CPU."""
-    texts = list(texts)
+def text_features(model, texts: Sequence[str] | Tensor, batch_size: int = 512) -> Tensor:
+    """Embed many texts (strings, or token ids (N, T)), a batch at a time and without gradients: (N, E) unit vectors on the CPU."""
+    texts = texts if isinstance(texts, Tensor) else list(texts)
     with torch.inference_mode():
         parts = [model.encode_text(texts[start : start + batch_size]).float().cpu() for start in range(0, len(texts), batch_size)]
     return torch.cat(parts)

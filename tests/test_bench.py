@@ -23,4 +23,4 @@ def test_peak_memory_grows_with_the_batch():
     small, large = (peak_memory("miniclip fp32", "nano", batch) for batch in (8, 128))
     if small is None:
         pytest.skip("this system does not tell peak memory")
-    assert 0 < small < large < 8000
+    assert small < large and 20 < large < 8000  # a small batch may hide behind what the imports took

@@ -67,10 +67,10 @@ def test_a_trained_model_can_be_evaluated_and_answers_in_json(trained):
 def test_the_same_command_trains_on_captioned_photos(photos, tmp_path):
     result = call("train", "--images", photos, "--captions", photos / "captions.json", "--seen", 64, "--batch-size", 32, "--out", tmp_path / "p.safetensors")
     assert result.returncode == 0, result.stderr
-    assert "60 kept" in result.stdout and "Retrieval among 6 pictures and 30 captions" in result.stdout and "recall@10" in result.stdout
+    assert "60 kept" in result.stderr and "Retrieval among 6 pictures and 30 captions" in result.stdout and "recall@10" in result.stdout
     assert (tmp_path / "p.png").exists()
     result = call("evaluate", tmp_path / "p.safetensors", "--images", photos, "--captions", photos / "captions.json", "--json")
-    recall = json.loads(result.stdout[result.stdout.index("{") :])
+    recall = json.loads(result.stdout)
     assert recall["pictures"] == 60 and recall["texts"] == 300 and 0 <= recall["image_to_text"]["1"] <= 1
 
 
@@ -103,7 +103,8 @@ def test_a_packed_set_trains_too(tmp_path):
     (["train", "--loss", "triplet"], "loss is info_nce, sigmoid or a function, not 'triplet'"), (["train", "--pictures", "50", "--seen", "10"], "a batch of 64 needs at least"),
     (["evaluate", "nothing.safetensors"], "there is no checkpoint at nothing.safetensors"), (["evaluate", "README.md"], "not a whole safetensors file"),
     (["train", "--data", "nowhere"], "holds no whole packed set"), (["data", "draw", "x", "--size", "8"], "32 to 512 pixels wide, not 8"),
-    (["train", "--minutes", "-1"], "above zero"), (["train", "--nouns", "few"], "nouns is 'all', 'starter'"), (["train", "--device", "tpu9"], "there is no device"),
+    (["train", "--minutes", "-1"], "range"), (["train", "--minutes", "1", "--seen", "9"], "--minutes or --seen, not both"),
+    (["train", "--val-captions", "v.json"], "let a tenth be held out"), (["train", "--optimizer", "sgd"], "optimizer is muon or adamw, not 'sgd'"), (["train", "--nouns", "few"], "nouns is 'all', 'starter'"), (["train", "--device", "tpu9"], "there is no device"),
 ])
 def test_wrong_input_gets_a_sentence_and_no_traceback(arguments, sentence):
     result = call(*arguments)

@@ -25,7 +25,7 @@ def some():
 
 # ---- the same everywhere
 
-@pytest.mark.parametrize("size, expected", [(32, "HASH32"), (64, "HASH64"), (160, "HASH160")])
+@pytest.mark.parametrize("size, expected", [(32, "882613d3fc43432b"), (64, "8a8cf3a16e1cf264"), (160, "4fa12e144bc7e13e")])
 def test_the_same_seed_gives_the_same_bytes_on_every_machine(size, expected):
     assert digest(picturebook(40, seed=3, size=size)) == expected
 
@@ -96,7 +96,8 @@ def test_styles_are_the_two_layers_of_one_drawing():
 @pytest.mark.parametrize("change", [{"weather": "rain"}, {"weather": "snowfall"}, {"weather": "fog"}, {"light": "dusk"}, {"light": "sunset"}, {"chance": "other"}])
 def test_weather_light_and_chance_can_be_seen(change):
     scene = Scene(place="street", things=[Thing("bus")])
-    assert np.abs(scene.with_(**change).draw(64).astype(int) - scene.draw(64)).mean() > 1
+    changed = np.abs(scene.with_(**change).draw(64).astype(int) - scene.draw(64)).max(axis=2) > 16
+    assert changed.mean() > 0.01
 
 
 # ---- scenes by hand
@@ -203,7 +204,7 @@ def test_every_knob_of_the_caption_style_turns(knob, words):
         texts = [f" {text.lower()}" for texts in picturebook(150, seed=2, size=32, world=world, captions=style).captions for text in texts]
         return np.mean([any(f" {word}" in text for word in words) for text in texts])
 
-    assert said(0.0) == 0 and said(1.0) > 0.1
+    assert said(0.0) == 0 and said(1.0) > 0.05
 
 
 def test_with_the_usual_style_captions_hardly_count_and_never_name_the_model():

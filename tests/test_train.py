@@ -130,7 +130,7 @@ def test_a_loss_that_is_no_number_stops_with_a_sentence_and_keeps_the_checkpoint
         return miniclip.info_nce(image, text, scale) * (float("nan") if len(calls) == 4 else 1)
 
     with pytest.raises(FloatingPointError, match=r"the loss became nan at step 3; the last checkpoint is kept. Try a lower learning rate, now 0.001"):
-        run(data, recipe=Recipe(batch_size=32, loss=breaks), out=out, save_every=0)
+        run(data, recipe=Recipe(batch_size=32, captions=1, loss=breaks), out=out, save_every=0)
     assert all(tensor.isfinite().all() for tensor in hub.load(out).state_dict().values())
 
 
@@ -211,8 +211,8 @@ def test_muons_steps_have_singular_values_near_one_and_the_gradients_directions(
 
 def test_muon_goes_downhill_and_decays():
     weight = torch.nn.Parameter(torch.randn(6, 4, 3, 3))
-    muon, start = Muon([weight], lr=0.05, weight_decay=0.0), weight.detach().square().sum()
-    for _ in range(60):
+    muon, start = Muon([weight], lr=0.1, weight_decay=0.0), weight.detach().square().sum()
+    for _ in range(80):
         muon.zero_grad()
         weight.square().sum().backward()
         muon.step()

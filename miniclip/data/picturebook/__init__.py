@@ -48,6 +48,7 @@ class World:
         objects: things in a scene, as {number: weight} or one number; at most 6.
         alike: probability that the things of a scene with several are all of one kind.
         styles, weathers, lights: {name: weight}.
+        scale: sizes of things, as a multiple of the usual ones.
         painted: probability that a thing that can take a colour is painted; otherwise it keeps its own.
         without: (noun, colour) pairs that never occur, to be met for the first time in a test.
     Raises:
@@ -61,6 +62,7 @@ class World:
     styles: Mapping[str, float] = field(default_factory=lambda: {"full": 0.92, "sketch": 0.04, "cutout": 0.04})
     weathers: Mapping[str, float] = field(default_factory=lambda: {"clear": 0.76, "rain": 0.08, "snowfall": 0.08, "fog": 0.08})
     lights: Mapping[str, float] = field(default_factory=lambda: {"day": 0.7, "sunset": 0.15, "dusk": 0.15})
+    scale: float = 1.0
     painted: float = 0.9
     without: frozenset[tuple[str, str]] = frozenset()
 
@@ -74,6 +76,8 @@ class World:
         if unknown := [name for name in self.places if name not in PLACES]:
             raise ValueError(f"no such place: {', '.join(unknown)}; places are {', '.join(PLACES)}")
         objects = {self.objects: 1.0} if isinstance(self.objects, int) else dict(self.objects)
+        if not 0.3 <= self.scale <= 1.15:
+            raise ValueError(f"scale is between 0.3 and 1.15, so that things can be seen and fit the picture, not {self.scale}")
         if not nouns or not self.places or not objects or not all(0 <= number <= MAX_THINGS for number in objects):
             raise ValueError(f"a world needs nouns, places, and scenes of 0 to {MAX_THINGS} things; got objects={self.objects}")
         object.__setattr__(self, "nouns", nouns)
@@ -83,7 +87,7 @@ class World:
     @classmethod
     def starter(cls, **changes) -> World:
         """The world of a first five minutes: forty nouns, one or two in a picture, mostly in fair weather; single fields can be changed."""
-        easy = {"nouns": "starter", "objects": {1: 0.8, 2: 0.2}, "painted": 0.6, "styles": {"full": 0.96, "sketch": 0.02, "cutout": 0.02},
+        easy = {"nouns": "starter", "objects": {1: 0.85, 2: 0.15}, "scale": 1.1, "styles": {"full": 0.96, "sketch": 0.02, "cutout": 0.02},
                 "weathers": {"clear": 0.88, "rain": 0.04, "snowfall": 0.04, "fog": 0.04}, "lights": {"day": 0.8, "sunset": 0.1, "dusk": 0.1}}
         return cls(**{**easy, **changes})
 
@@ -98,7 +102,7 @@ class World:
         things: list[Thing] = []
         paint = rng.choice(tuple(COLORS))  # things of one kind often share their colour
         for name in names:
-            size = rng.uniform(low, high)
+            size = rng.uniform(low, high) * self.scale
             spots = [(rng.uniform(size / 2, 1 - size / 2), rng.uniform(max(0.25, size / 2), 1 - size / 2)) for _ in range(12)]
             # Of some spots by chance, the one that is farthest from everything already there.
             at = max(spots, key=lambda spot: min((((spot[0] - t.at[0]) ** 2 + (spot[1] - t.at[1]) ** 2) ** 0.5 - (size + t.size) / 2 for t in things), default=0))

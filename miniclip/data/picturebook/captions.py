@@ -51,7 +51,7 @@ class CaptionStyle:
     """
 
     mention: float = 0.9
-    color: float = 0.5
+    color: float = 0.7
     size: float = 0.1
     place: float = 0.5
     weather: float = 0.4

@@ -86,7 +86,7 @@ otter | 1F9A6 | | animal
 sloth | 1F9A5 | | animal
 beaver | 1F9AB | | animal
 * car | 1F697:red 1F699:blue 1F3CE:red 1F695:yellow 1F693:grey 1F6FB:red 1F690:grey | automobile | vehicle
-* bus | 1F68C:black | coach | vehicle
+* bus | 1F68C:red | coach | vehicle
 truck | 1F69A:white 1F69B:black | lorry | vehicle
 * tractor | 1F69C:green | | vehicle
 ambulance | 1F691 | | vehicle
@@ -296,7 +296,7 @@ def article(noun: str) -> str:
     """Put the noun in the singular with its article: "dog" -> "a dog", "owl" -> "an owl", "scissors" -> "scissors"."""
     if noun in PLURALS or noun in UNCOUNTED or noun.split()[-1] in UNCOUNTED:
         return noun
-    return f"an {noun}" if noun[0] in "aeio" or noun.startswith(("um", "ug", "uf")) else f"a {noun}"
+    return f"an {noun}" if noun[0] in "aeio" or noun.startswith(("um", "ug")) else f"a {noun}"
 
 
 def plural(noun: str) -> str:
