@@ -6,12 +6,14 @@ A step is forward, loss, backward and optimizer on random pictures and texts: no
 from __future__ import annotations
 
 import json
+import re
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -19,6 +21,7 @@ from torch import nn
 from .loss import info_nce
 from .model import CLIP, CLIPConfig
 
+STATUS = Path("/proc/self/status")
 TEXT_TOKENS = 16  # of the context; the rest is padding, as in short captions
 
 
@@ -161,19 +164,25 @@ def peak_memory(key: str, preset: str, batch_size: int) -> float | None:
     return json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 else None
 
 
-def _measure_own_memory(key: str, preset: str, batch_size: int) -> float:
+def _peak() -> float:
+    """The most memory that this process has held so far, in MB."""
+    if STATUS.exists():  # Linux, where ru_maxrss would start from the parent's
+        return int(re.search(r"VmHWM:\s+(\d+) kB", STATUS.read_text())[1]) / 2**10
     import resource
 
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # macOS counts bytes
+
+
+def _measure_own_memory(key: str, preset: str, batch_size: int) -> float:
     shipped, plain = sizes(preset)
     name, what = key.replace(", as shipped", "").split()
     config = shipped if "as shipped" in key else plain
-    unit = 2**20 if sys.platform == "darwin" else 2**10  # ru_maxrss counts bytes on macOS, kilobytes on Linux
     RIVALS[name](replace(plain, vision_layers=1, text_layers=1))  # its imports
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = _peak()
     step = training_step(RIVALS[name](config), config, batch_size, PRECISIONS[what])
     for _ in range(3):
         step()
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / unit
+    return _peak() - before
 
 
 if __name__ == "__main__":
