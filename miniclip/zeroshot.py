@@ -66,7 +66,7 @@ def classifier(model, labels: Sequence[str], templates: str | Sequence[str] = "{
 
 
 def _scale(model) -> float:
-    return math.exp(float(model.logit_scale)) if hasattr(model, "logit_scale") else 100.0
+    return math.exp(float(torch.as_tensor(model.logit_scale).detach())) if hasattr(model, "logit_scale") else 100.0
 
 
 def classify(model, image, labels: Sequence[str], template: str | Sequence[str] = "{}") -> dict[str, float]:

@@ -87,7 +87,7 @@ class World:
     @classmethod
     def starter(cls, **changes) -> World:
         """The world of a first five minutes: forty nouns, one or two in a picture, mostly in fair weather; single fields can be changed."""
-        easy = {"nouns": "starter", "objects": {1: 0.9, 2: 0.1}, "scale": 1.15, "painted": 0.8, "styles": {"full": 1.0},
+        easy = {"nouns": "starter", "objects": {1: 0.9, 2: 0.1}, "scale": 1.15, "styles": {"full": 1.0},
                 "weathers": {"clear": 0.91, "rain": 0.03, "snowfall": 0.03, "fog": 0.03}, "lights": {"day": 0.84, "sunset": 0.08, "dusk": 0.08}}
         return cls(**{**easy, **changes})
 
