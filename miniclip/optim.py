@@ -15,19 +15,19 @@ from torch import Tensor, nn
 
 
 def orthogonal(x: Tensor, steps: int = 5) -> Tensor:
-    """Take the singular values of a matrix near 1, its singular vectors as they are, by a Newton-Schulz iteration (Jordan et al. 2024).
+    """Take the singular values of matrices near 1, their singular vectors as they are, by a Newton-Schulz iteration (Jordan et al. 2024).
 
     Args:
-        x: (rows, columns), any scale.
+        x: (number, rows, columns), any scale.
         steps: five suffice to bring all but the tiniest singular values into 0.7 to 1.2.
     """
-    tall = x.shape[0] > x.shape[1]
-    x = (x.T if tall else x)[None] / (x.norm() + 1e-12)  # baddbmm is quicker than addmm on a CPU, so a batch of one
+    tall = x.shape[1] > x.shape[2]
+    x = (x.mT if tall else x) / (x.norm(dim=(1, 2), keepdim=True) + 1e-12)
     for _ in range(steps):
         a = x @ x.mT
         polynomial = torch.baddbmm(a, a, a, beta=-4.7750, alpha=2.0315)
         x = torch.baddbmm(x, polynomial, x, beta=3.4445)  # 3.4445 x - 4.7750 (x xT) x + 2.0315 (x xT)^2 x
-    return x[0].T if tall else x[0]
+    return x.mT if tall else x
 
 
 class Muon(torch.optim.Optimizer):
@@ -43,8 +43,9 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self) -> None:
-        """Move every weight that has a gradient."""
+        """Move every weight that has a gradient; matrices of one shape are turned together, which is quicker."""
         for group in self.param_groups:
+            alike: dict[torch.Size, list[tuple[Tensor, Tensor]]] = {}
             for weight in group["params"]:
                 if weight.grad is None:
                     continue
@@ -53,8 +54,11 @@ class Muon(torch.optim.Optimizer):
                 memory = self.state[weight]["momentum"]
                 memory.lerp_(weight.grad, 1 - group["momentum"])
                 ahead = weight.grad.lerp(memory, group["momentum"]).flatten(1)  # Nesterov's look ahead: (rows, columns)
-                size = 0.2 * max(ahead.shape) ** 0.5  # each number moves by about 0.2 lr, as under AdamW
-                weight.mul_(1 - group["lr"] * group["weight_decay"]).sub_(orthogonal(ahead).reshape(weight.shape), alpha=group["lr"] * size)
+                alike.setdefault(ahead.shape, []).append((weight, ahead))
+            for shape, pairs in alike.items():
+                size = 0.2 * max(shape) ** 0.5  # each number moves by about 0.2 lr, as under AdamW
+                for (weight, _), turned in zip(pairs, orthogonal(torch.stack([ahead for _, ahead in pairs]))):
+                    weight.mul_(1 - group["lr"] * group["weight_decay"]).sub_(turned.reshape(weight.shape), alpha=group["lr"] * size)
 
 
 def make_optimizers(model: nn.Module, recipe) -> list[torch.optim.Optimizer]:

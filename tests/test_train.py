@@ -202,7 +202,8 @@ def test_adamw_is_the_papers():
 def test_muons_steps_have_singular_values_near_one_and_the_gradients_directions(shape):
     torch.manual_seed(0)
     x = torch.randn(shape, dtype=torch.float64)
-    turned = orthogonal(1e-3 * x)
+    turned, other = orthogonal(torch.stack([1e-3 * x, torch.randn(shape, dtype=torch.float64)]))
+    assert not torch.equal(turned, other)
     u, s, v = torch.linalg.svd(x, full_matrices=False)
     values = torch.diag(u.T @ turned @ v.T)
     assert turned.shape == shape and 0.6 < values[s > 0.05 * s[0]].min() and values.max() < 1.3
