@@ -103,7 +103,7 @@ def test_a_packed_set_trains_too(tmp_path):
     (["train", "--loss", "triplet"], "loss is info_nce, sigmoid or a function, not 'triplet'"), (["train", "--pictures", "50", "--seen", "10"], "a batch of 64 needs at least"),
     (["evaluate", "nothing.safetensors"], "there is no checkpoint at nothing.safetensors"), (["evaluate", "README.md"], "not a whole safetensors file"),
     (["train", "--data", "nowhere"], "holds no whole packed set"), (["data", "draw", "x", "--size", "8"], "32 to 512 pixels wide, not 8"),
-    (["train", "--minutes", "-1"], "range"), (["train", "--minutes", "1", "--seen", "9"], "--minutes or --seen, not both"),
+    (["train", "--minutes", "-1"], "Invalid value for '--minutes'"), (["train", "--minutes", "1", "--seen", "9"], "--minutes or --seen, not both"),
     (["train", "--val-captions", "v.json"], "let a tenth be held out"), (["train", "--optimizer", "sgd"], "optimizer is muon or adamw, not 'sgd'"), (["train", "--nouns", "few"], "nouns is 'all', 'starter'"), (["train", "--device", "tpu9"], "there is no device"),
 ])
 def test_wrong_input_gets_a_sentence_and_no_traceback(arguments, sentence):
