@@ -1,4 +1,4 @@
-"""How weights move: AdamW as in the paper (2.5), and Muon for the weights that are matrices, which learns several times more from the same pictures.
+"""How weights move: AdamW as in the paper (2.5), and Muon for the weights that are matrices, which learns more from the same pictures.
 
 At the start nearly all features point the same way, and what tells pictures apart is small. Adam's steps are dominated by the
 few large directions; Muon gives every direction of a matrix a step of the same size (measured in `datasets/recipe.md`).
