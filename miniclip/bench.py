@@ -1,6 +1,7 @@
-"""Measuring speed: our model beside open_clip's and transformers' of the same size, alternating in one run, medians told.
+"""Measuring speed, on the CPU: training and inference beside open_clip and transformers, learning, data, and the time to an answer.
 
-A step is forward, loss, backward and optimizer on random pictures and texts: no data set, so that only the model is timed.
+Models of equal size take turns in one run, and medians are told. A step of training is forward, loss, backward and optimizer
+on random pictures and texts: no data set, so that only the model is timed.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import re
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -20,6 +22,7 @@ from torch import nn
 
 from .loss import info_nce
 from .model import CLIP, CLIPConfig
+from .train import PRECISIONS, Batches, Recipe, train
 
 STATUS = Path("/proc/self/status")
 TEXT_TOKENS = 16  # of the context; the rest is padding, as in short captions
@@ -93,15 +96,20 @@ class _HuggingFace(nn.Module):
         return out.image_embeds, out.text_embeds, self.model.logit_scale.exp()
 
 
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 RIVALS: dict[str, Callable[[CLIPConfig], nn.Module]] = {"miniclip": ours, "open_clip": open_clips, "transformers": _HuggingFace}
+
+
+def random_batch(config: CLIPConfig, batch_size: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Pictures (B, 3, S, S) and token ids (B, T) with which nothing can be learned."""
+    images = torch.randn(batch_size, 3, config.image_size, config.image_size)
+    tokens = torch.randint(3, config.vocab_size - 1, (batch_size, config.context_length))
+    tokens[:, 0], tokens[:, TEXT_TOKENS - 1], tokens[:, TEXT_TOKENS:] = 1, config.end_token, 0
+    return images, tokens
 
 
 def training_step(model: nn.Module, config: CLIPConfig, batch_size: int, precision: torch.dtype) -> Callable[[], None]:
     """A function that does one step of training on one random batch, with AdamW for everyone."""
-    images = torch.randn(batch_size, 3, config.image_size, config.image_size)
-    tokens = torch.randint(3, config.vocab_size - 1, (batch_size, config.context_length))
-    tokens[:, 0], tokens[:, TEXT_TOKENS - 1], tokens[:, TEXT_TOKENS:] = 1, config.end_token, 0
+    images, tokens = random_batch(config, batch_size)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
 
     def step() -> None:
@@ -115,36 +123,53 @@ def training_step(model: nn.Module, config: CLIPConfig, batch_size: int, precisi
     return step
 
 
+def inference_step(model: nn.Module, config: CLIPConfig, batch_size: int, precision: torch.dtype) -> Callable[[], None]:
+    """A function that embeds one random batch of pictures and their texts, without gradients."""
+    images, tokens = random_batch(config, batch_size)
+    model.eval()
+
+    def step() -> None:
+        with torch.inference_mode(), torch.autocast("cpu", precision, enabled=precision != torch.float32):
+            model(images, tokens)
+
+    return step
+
+
 def sizes(preset: str) -> tuple[CLIPConfig, CLIPConfig]:
     """A preset as it is, and as the rivals have it: without the convolutional stem, with a class token and a LayerNorm before the blocks."""
     shipped = CLIPConfig.preset(preset)
     return shipped, replace(shipped, stem=False, pool="cls", pre_norm=True)
 
 
-def training_speed(preset: str = "nano", batch_size: int = 256, rounds: int = 7, names: Iterable[str] = tuple(RIVALS), memory: bool = True) -> dict[str, Speed]:
-    """Time steps of training on the CPU, the models taking turns, each in fp32 and in bf16.
+def speed(
+    preset: str = "nano", batch_size: int = 256, rounds: int = 7, what: str = "training", names: Iterable[str] = tuple(RIVALS), memory: bool = False,
+) -> dict[str, Speed]:
+    """Time steps on the CPU, the models taking turns, each in fp32 and in bf16.
 
     Args:
         preset: whose sizes everyone takes; see `sizes`.
         batch_size: pictures a step.
         rounds: turns; the median is told.
+        what: "training", or "inference" (pictures and their texts embedded).
         names: which of `RIVALS`; one that is not installed is left out.
-        memory: measure the peak memory too, each model in a process of its own.
+        memory: measure the peak memory of training too, each model in a process of its own.
     Returns:
         {"miniclip fp32": Speed, ...}; "miniclip fp32, as shipped" is the preset with its stem.
     """
     shipped, plain = sizes(preset)
+    make = {"training": training_step, "inference": inference_step}[what]
     steps: dict[str, Callable[[], None]] = {}
     for name in names:
         try:
-            for what, precision in PRECISIONS.items():
-                steps[f"{name} {what}"] = training_step(RIVALS[name](plain), plain, batch_size, precision)
+            for precision in ("fp32", "bf16"):
+                steps[f"{name} {precision}"] = make(RIVALS[name](plain), plain, batch_size, PRECISIONS[precision])
         except ImportError:
             continue
-    steps["miniclip fp32, as shipped"] = training_step(CLIP(shipped), shipped, batch_size, torch.float32)
-    flops = {key: count_flops(step) for key, step in steps.items() if key.startswith("miniclip fp32")}
+    for precision in ("fp32", "bf16"):
+        steps[f"miniclip {precision}, as shipped"] = make(CLIP(shipped), shipped, batch_size, PRECISIONS[precision])
     for step in steps.values():  # warm up
         step()
+    flops = {key: count_flops(step) for key, step in steps.items() if key.startswith("miniclip")} if what == "training" else {}
     times: dict[str, list[float]] = {key: [] for key in steps}
     rates = []
     for _ in range(rounds):
@@ -156,6 +181,76 @@ def training_speed(preset: str = "nano", batch_size: int = 256, rounds: int = 7,
         share = flops[key] / seconds / rate if key in flops else None
         speeds[key] = Speed(batch_size / seconds, seconds, share, peak_memory(key, preset, batch_size) if memory else None)
     return speeds
+
+
+def time_to_learn(minutes: float = 0.75, pictures: int = 8000, precision: str | None = None) -> dict:
+    """Train `nano` on the starter world and watch: {"rows": [{"seen", "minutes", "object", "color", "place", ...}, ...], "data_share": ...}.
+
+    Args:
+        minutes: of training.
+        pictures: to draw for it.
+        precision: as for `train`.
+    Returns:
+        accuracies on 300 pictures of a seed for choosing, and the share of a step that was spent making its batch.
+    """
+    from .benchmarks import CHOICE_SEED, scorer, single_objects
+    from .data import World, picturebook
+
+    data, recipe = picturebook(pictures, size=48, world=World.starter()), Recipe()
+    test = single_objects(World.starter(), 300, 48, CHOICE_SEED)
+    model, history = train(data, "nano", minutes=minutes, recipe=recipe, score=scorer(test), scores=6, device="cpu", precision=precision)
+    batches = Batches(data, model.tokenizer, model.config, recipe, model.device)
+    batch = statistics.median(_seconds(lambda: batches(step)) for step in range(100))  # noqa: B023
+    step = history.rows[-1]["minutes"] * 60 / (history.rows[-1]["seen"] / recipe.batch_size)
+    return {"rows": history.rows, "data_share": batch / step}
+
+
+def data_speed(pictures: int = 1000, photos: int = 100) -> dict[str, float]:
+    """What a core does in a second: {"drawn": Picturebook pictures of 64 px, "packed": photos read at 128 px, "torchvision": the same by
+    torchvision's Resize and CenterCrop}. The photos are drawn scenes, saved as JPEG files of 640 x 480 pixels like COCO's.
+    """
+    import numpy as np
+    from PIL import Image
+    from torchvision.transforms import CenterCrop, Compose, Resize
+
+    from .data import folder, picturebook
+
+    def draw(n: int, seed: int, size: int):
+        return picturebook(n, seed, size, workers=1, progress=False)
+
+    draw(100, 1, 64)  # reads the art
+    drawn = pictures / _seconds(lambda: draw(pictures, 0, 64))
+    with tempfile.TemporaryDirectory() as place:
+        scenes, captions = draw(photos, 2, 512), {"images": [], "annotations": []}
+        for i, pixels in enumerate(scenes.images):
+            Image.fromarray(pixels).resize((640, 480)).save(Path(place, f"{i}.jpg"), quality=92)
+            captions["images"].append({"id": i, "file_name": f"{i}.jpg"})
+            captions["annotations"] += [{"id": 5 * i + j, "image_id": i, "caption": text} for j, text in enumerate(scenes.captions[i])]
+        Path(place, "captions.json").write_text(json.dumps(captions))
+        transform = Compose([Resize(128), CenterCrop(128)])
+        ours, theirs = [], []
+        for _ in range(3):  # in turns
+            ours.append(_seconds(lambda: folder(place, Path(place, "captions.json"), 128, progress=False)))
+            theirs.append(_seconds(lambda: [np.asarray(transform(Image.open(Path(place, f"{i}.jpg")).convert("RGB"))) for i in range(photos)]))
+    return {"drawn": drawn, "packed": photos / statistics.median(ours), "torchvision": photos / statistics.median(theirs)}
+
+
+def answer_time(preset: str = "tiny", tries: int = 50) -> dict[str, float]:
+    """Milliseconds (medians) to classify one picture with 20 prompts: {"cached": text vectors known, "uncached": embedded too}."""
+    import numpy as np
+
+    from .tokenizer import Tokenizer
+    from .zeroshot import classifier, classify
+
+    labels = [f"a thing of kind {number}" for number in range(20)]
+    config = CLIPConfig.preset(preset)
+    model = CLIP(config, Tokenizer.train(labels, config.vocab_size)).eval()
+    picture = np.random.default_rng(0).integers(0, 256, (config.image_size, config.image_size, 3), np.uint8)
+    vectors = classifier(model, labels)
+    return {
+        "cached": 1000 * statistics.median(_seconds(lambda: classify(model, picture, labels, vectors=vectors)) for _ in range(tries)),
+        "uncached": 1000 * statistics.median(_seconds(lambda: classify(model, picture, labels)) for _ in range(tries)),
+    }
 
 
 def peak_memory(key: str, preset: str, batch_size: int) -> float | None:

@@ -11,9 +11,10 @@ from torch import Tensor
 from . import prompts
 from .data import CaptionedImages, World, picturebook
 from .data.picturebook import COLORS, MEANINGS, PLACES, article
-from .zeroshot import Score, evaluate, image_features
+from .zeroshot import Score, classifier, evaluate, image_features, wilson
 
 TEST_SEED = 1_000_000  # pictures of this seed and above are for tests: never train on them
+CHOICE_SEED = TEST_SEED + 1  # pictures to choose a recipe or to watch a training by, so that the test is spared
 
 
 @dataclass(frozen=True)
@@ -32,16 +33,40 @@ def single_objects(world: World = World(), n: int = 1000, size: int = 64, seed: 
     return picturebook(n, seed, size, replace(world, objects=1, styles={style: 1}), progress=False)
 
 
+def all_words(objects: np.ndarray) -> tuple[str, ...]:
+    """The names that occur among some objects, in the picture book's order."""
+    found = set(objects.ravel())
+    return tuple(dict.fromkeys(meaning.word for meaning in MEANINGS.values() if meaning.word in found))
+
+
 def questions(data: CaptionedImages) -> dict[str, Question]:
     """What can be asked of single-object Picturebook pictures: which object, which colour (where painted), which place."""
     facts, every = data.facts, np.arange(len(data))
     painted = np.nonzero(facts["color"] != "")[0]
-    words = tuple(dict.fromkeys(meaning.word for meaning in MEANINGS.values() if meaning.word in set(facts["object"])))
+    words = all_words(facts["object"])
     return {
         "object": Question(every, facts["object"], words, tuple(map(article, words))),
         "color": Question(painted, facts["color"][painted], tuple(COLORS), tuple(f"{article(color)} thing" for color in COLORS)),
         "place": Question(every, facts["place"], tuple(PLACES), tuple(f"something {place.phrases[0]}" for place in PLACES.values())),
     }
+
+
+def two_objects(world: World = World(), n: int = 1000, size: int = 64, seed: int = TEST_SEED) -> CaptionedImages:
+    """Pictures of two things of different names, in full style, of a seed that no training uses."""
+    world = replace(world, objects=2, alike=0, styles={"full": 1})
+    data = picturebook(n + n // 10 + 10, seed, size, world, progress=False)
+    objects = data.facts["objects"]
+    return data[np.nonzero(objects[:, 0] != objects[:, 1])[0][:n]]
+
+
+def both_named(model, data: CaptionedImages, templates=prompts.SIMPLE) -> Score:
+    """In how many pictures of `two_objects` are the two names that fit best the two things there? Chance is one pair of all."""
+    words = all_words(data.facts["objects"][:, :2])
+    vectors = classifier(model, [article(word) for word in words], templates)
+    best = (image_features(model, data) @ vectors.T).topk(2, dim=1).indices.sort(dim=1).values.numpy()  # (N, 2)
+    right = np.sort(np.array([[words.index(word) for word in pair] for pair in data.facts["objects"][:, :2]]), axis=1)
+    hits = (best == right).all(axis=1)
+    return Score(float(hits.mean()), wilson(int(hits.sum()), len(hits)), len(hits), 2 / (len(words) * (len(words) - 1)), best)
 
 
 def ask(model, data: CaptionedImages, templates=prompts.SIMPLE, features: Tensor | None = None) -> dict[str, Score]:

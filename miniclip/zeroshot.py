@@ -69,19 +69,20 @@ def _scale(model) -> float:
     return math.exp(float(torch.as_tensor(model.logit_scale).detach())) if hasattr(model, "logit_scale") else 100.0
 
 
-def classify(model, image, labels: Sequence[str], template: str | Sequence[str] = "{}") -> dict[str, float]:
+def classify(model, image, labels: Sequence[str], template: str | Sequence[str] = "{}", vectors: Tensor | None = None) -> dict[str, float]:
     """Which of the labels fits a picture?
 
     Args:
         image: one picture: a PIL image or uint8 (H, W, 3).
         labels: class names ("a dog"), or whole sentences with the template "{}".
         template: one or several (ensembled), each with one {}.
+        vectors: what `classifier` gave for these labels and templates, where it is at hand: many pictures need it but once.
     Returns:
         {label: probability}, likeliest first; they add up to 1.
     Raises:
         ValueError: as `classifier`.
     """
-    vectors = classifier(model, labels, template)
+    vectors = classifier(model, labels, template) if vectors is None else vectors
     with torch.inference_mode():
         features = model.encode_image(image).float().cpu()  # (1, E)
     probabilities = (_scale(model) * features @ vectors.T).softmax(dim=-1)[0].tolist()

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from miniclip import CLIP, PRESETS, CLIPConfig, Tokenizer
-from miniclip.model import sincos_2d
+from miniclip.model import attend, sincos_2d
 
 SMALL = CLIPConfig(image_size=32, vision_width=32, vision_layers=2, text_width=32, embed_dim=16, vocab_size=300)
 
@@ -53,10 +53,31 @@ def test_trimming_to_the_longest_text_changes_nothing(model):
     tokens = model.tokenizer(["a dog", "a red car on the grass", ""], SMALL.context_length)  # (3, 32), mostly padding
     tower, ends = model.text, (tokens == 2).int().argmax(1)
     with torch.inference_mode():
-        x = tower.blocks(tower.token_embedding(tokens) + tower.positional_embedding)  # all 32 places
-        whole = tower.ln_final(x[torch.arange(3), ends]) @ tower.projection
+        x = tower.token_embedding(tokens) + tower.positional_embedding  # all 32 places
+        x = tower.blocks(x, torch.ones(32, 32, dtype=torch.bool).tril())[torch.arange(3), ends]
+        whole = tower.ln_final(x) @ tower.projection
         assert torch.allclose(tower(tokens), whole, atol=1e-6)
         assert torch.allclose(tower(tokens[:1]), whole[:1], atol=1e-6)  # nor does the company of longer texts
+
+
+def test_the_last_block_is_spared_what_nobody_reads():
+    tower = CLIP(CLIPConfig.preset("nano", pool="cls")).visual
+    images, first = torch.randn(3, 3, 48, 48), torch.zeros(3, dtype=torch.long)
+    with torch.inference_mode():
+        x = tower.embed(images)
+        assert torch.allclose(tower.blocks(x, read=first), tower.blocks(x)[:, :1], atol=1e-6)
+
+
+@pytest.mark.parametrize("mask", [None, torch.ones(7, 7, dtype=torch.bool).tril()])
+def test_attention_is_the_same_with_and_without_gradients(mask):
+    """It takes another way on the CPU where gradients are wanted."""
+    q, k, v = (torch.randn(2, 3, 7, 16) for _ in range(3))
+    fused = attend(q, k, v, mask)
+    written_out = attend(q.requires_grad_(), k, v, mask)
+    assert torch.allclose(fused, written_out, atol=1e-6)
+    (gradient,) = torch.autograd.grad(written_out.sum(), q)
+    (expected,) = torch.autograd.grad(torch.nn.functional.scaled_dot_product_attention(q, k, v, mask).sum(), q)
+    assert torch.allclose(gradient, expected, atol=1e-6)
 
 
 def test_what_stands_behind_the_end_mark_is_never_read(model):

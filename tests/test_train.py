@@ -56,6 +56,11 @@ def test_both_losses_and_ones_own_train(data, loss):
     assert losses[-1] < losses[0] and not model.training
 
 
+def test_half_precision_learns_about_the_same(data):
+    full, half = (run(data, precision=name)[1].column("loss")[1] for name in ("fp32", "bf16"))
+    assert half == pytest.approx(full, rel=0.05) and half != full
+
+
 def test_the_same_seed_gives_the_same_weights_and_another_others(data):
     first, again, other = (weights(run(data, recipe=Recipe(batch_size=32, seed=seed))[0]) for seed in (0, 0, 1))
     assert same(first, again) and not same(first, other)
