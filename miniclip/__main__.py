@@ -169,13 +169,14 @@ def train(
 
 @app.command()
 def evaluate(
-    checkpoint: Annotated[Path, typer.Argument(help="A checkpoint file that training wrote.")],
+    checkpoint: Annotated[str, typer.Argument(help="A checkpoint file that training wrote, or the name of a model that ships: picturebook, photos.")],
     images: Images = None,
     captions: Captions = None,
     packed: Packed = None,
     nouns: Annotated[str, typer.Option(help="Picturebook: test on the 'starter' nouns or on 'all'.")] = "starter",
     pictures: Annotated[int, typer.Option(help="Picturebook: how many test pictures to draw.")] = 1000,
     style: Annotated[str, typer.Option(help="Picturebook: full, sketch or cutout.")] = "full",
+    seed: Annotated[int, typer.Option(help="Picturebook: of the test pictures; trainings use lower ones than this.")] = 1_000_000,
     template: Annotated[str, typer.Option(help="The sentence around the class name.")] = "a picture of {}.",
     json_: AsJson = False,
 ) -> None:
@@ -186,12 +187,25 @@ def evaluate(
     model = hub.load(checkpoint)
     photos = _source(images, captions, packed, size=model.config.image_size)
     if photos is None:
-        scores = benchmarks.ask(model, benchmarks.single_objects(_world(nouns), pictures, model.config.image_size, style=style), template)
-        table, result = _scores_table(f"Zero-shot with '{template}', on pictures it never saw", scores), _scores_json(scores)
+        scores, recall = benchmarks.picturebook_scores(model, _world(nouns), pictures, template, seed, style)
+        tables, result = [_scores_table(f"Zero-shot with '{template}', on pictures it never saw", scores), _recall_table(recall)], _scores_json(scores) | {"recall": asdict(recall)}
     else:
         recall = evaluate_retrieval(model, photos)
-        table, result = _recall_table(recall), asdict(recall)
-    print(json.dumps(result)) if json_ else console.print(table)
+        tables, result = [_recall_table(recall)], asdict(recall)
+    print(json.dumps(result)) if json_ else console.print(*tables)
+
+
+@app.command()
+def shrink(
+    checkpoint: Annotated[Path, typer.Argument(help="A checkpoint file that training wrote.")],
+    out: Annotated[Path, typer.Argument(help="The smaller file to write.")],
+) -> None:
+    """Write a model small: without what training remembers, weights in fp16. For handing it on; it cannot be trained further."""
+    from . import hub
+
+    model, notes, _ = hub.read(checkpoint)
+    hub.save(model, out, {"shrunk from": notes}, half=True)
+    console.print(f"{out} has {out.stat().st_size / 1e6:.1f} MB, {checkpoint} {checkpoint.stat().st_size / 1e6:.1f} MB", markup=False, highlight=False)
 
 
 @data_app.command()

@@ -11,6 +11,7 @@ from torch import Tensor
 from . import prompts
 from .data import CaptionedImages, World, picturebook
 from .data.picturebook import COLORS, MEANINGS, PLACES, article
+from .retrieval import Recall, evaluate_retrieval
 from .zeroshot import Score, classifier, evaluate, image_features, wilson
 
 TEST_SEED = 1_000_000  # pictures of this seed and above are for tests: never train on them
@@ -51,9 +52,9 @@ def questions(data: CaptionedImages) -> dict[str, Question]:
     }
 
 
-def two_objects(world: World = World(), n: int = 1000, size: int = 64, seed: int = TEST_SEED) -> CaptionedImages:
-    """Pictures of two things of different names, in full style, of a seed that no training uses."""
-    world = replace(world, objects=2, alike=0, styles={"full": 1})
+def two_objects(world: World = World(), n: int = 1000, size: int = 64, seed: int = TEST_SEED, style: str = "full") -> CaptionedImages:
+    """n pictures of two things of different names, in one drawing style, of a seed that no training uses."""
+    world = replace(world, objects=2, alike=0, styles={style: 1})
     data = picturebook(n + n // 10 + 10, seed, size, world, progress=False)
     objects = data.facts["objects"]
     return data[np.nonzero(objects[:, 0] != objects[:, 1])[0][:n]]
@@ -67,6 +68,15 @@ def both_named(model, data: CaptionedImages, templates=prompts.SIMPLE) -> Score:
     right = np.sort(np.array([[words.index(word) for word in pair] for pair in data.facts["objects"][:, :2]]), axis=1)
     hits = (best == right).all(axis=1)
     return Score(float(hits.mean()), wilson(int(hits.sum()), len(hits)), len(hits), 2 / (len(words) * (len(words) - 1)), best)
+
+
+def picturebook_scores(model, world: World = World(), n: int = 1000, templates=prompts.SIMPLE, seed: int = TEST_SEED, style: str = "full") -> tuple[dict[str, Score], Recall]:
+    """All there is to measure on a world, each on n pictures of its own: the questions, both things of two, and retrieval by all captions."""
+    size = model.config.image_size
+    world = replace(world, styles={style: 1})
+    scores = ask(model, single_objects(world, n, size, seed, style), templates)
+    scores["both of two objects"] = both_named(model, two_objects(world, n, size, seed, style), templates)
+    return scores, evaluate_retrieval(model, picturebook(n, seed, size, world, progress=False))
 
 
 def ask(model, data: CaptionedImages, templates=prompts.SIMPLE, features: Tensor | None = None) -> dict[str, Score]:

@@ -1,5 +1,6 @@
 """Checkpoints: one safetensors file that holds weights, configuration, tokenizer and, while training, the optimizer's state.
 
+Two trained models ship with the package, each with a card that says what it learned from and what it fails at.
 Nothing is ever unpickled: a file from a stranger can be wrong, but it cannot run code.
 """
 
@@ -18,9 +19,10 @@ from .model import CLIP, CLIPConfig
 from .tokenizer import Tokenizer
 
 FORMAT = "miniclip 1"
+SHIPPED = {path.stem: path for path in sorted((Path(__file__).parent / "checkpoints").glob("*.safetensors"))}
 
 
-def save(model: CLIP, path: str | Path, training: dict | None = None, state: dict[str, torch.Tensor] | None = None) -> None:
+def save(model: CLIP, path: str | Path, training: dict | None = None, state: dict[str, torch.Tensor] | None = None, half: bool = False) -> None:
     """Write a model to one file, whole or not at all (a temporary file is moved into place).
 
     Args:
@@ -28,6 +30,7 @@ def save(model: CLIP, path: str | Path, training: dict | None = None, state: dic
         path: the file, by custom `*.safetensors`.
         training: what training wants to remember, as JSON-able values.
         state: the optimizer's tensors, for going on later.
+        half: store weights in fp16: half the size, and they are rounded to three digits.
     Raises:
         OSError: if it cannot be written; a file that was there before is left as it was.
     """
@@ -37,6 +40,8 @@ def save(model: CLIP, path: str | Path, training: dict | None = None, state: dic
     if model.tokenizer is not None:
         metadata["tokenizer"] = model.tokenizer.to_json()
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()} | (state or {})
+    if half:
+        tensors = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, temporary, metadata)
@@ -56,7 +61,7 @@ def read(path: str | Path) -> tuple[CLIP, dict, dict[str, torch.Tensor]]:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"there is no checkpoint at {path}; train one with: python -m miniclip train --out {path}")
+        raise FileNotFoundError(f"there is no checkpoint at {path}; train one with: python -m miniclip train --out {path}, or load one that ships: {', '.join(SHIPPED)}")
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
@@ -78,13 +83,15 @@ def read(path: str | Path) -> tuple[CLIP, dict, dict[str, torch.Tensor]]:
 
 
 def load(path: str | Path, device: str | torch.device | None = None) -> CLIP:
-    """Load a model from a checkpoint file, ready to use.
+    """Load a model, ready to use.
 
     Args:
-        path: a file that `save` or training wrote.
+        path: the name of a model that ships with the package ("picturebook", "photos"), or a file that `save` or training wrote.
         device: where to put it; by default the CPU.
     Raises:
         FileNotFoundError, ValueError: as `read`.
     """
+    if not Path(path).exists():
+        path = SHIPPED.get(str(path), path)
     model, _, _ = read(path)
     return model.to(device) if device else model

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -62,6 +63,15 @@ def test_a_trained_model_can_be_evaluated_and_answers_in_json(trained):
     scores = json.loads(result.stdout)
     assert scores["object"]["n"] == 100 and scores["object"]["chance"] == pytest.approx(1 / 40)
     assert scores["place"]["interval"][0] <= scores["place"]["accuracy"] <= scores["place"]["interval"][1]
+    assert scores["both of two objects"]["n"] == 100 and scores["recall"]["texts"] == 500
+
+
+def test_a_trained_model_can_be_made_small(trained, tmp_path):
+    whole, small = trained[0] / "my-clip.safetensors", tmp_path / "small.safetensors"
+    assert run(app, ["shrink", str(whole), str(small)]).exit_code == 0
+    assert small.stat().st_size < 0.6 * whole.stat().st_size
+    a, b = (miniclip.load(path).encode_text(["a red dog", "a bus"]) for path in (whole, small))
+    assert torch.allclose(a, b, atol=2e-3) and not torch.equal(a, b)
 
 
 def test_the_same_command_trains_on_captioned_photos(photos, tmp_path):
@@ -111,7 +121,7 @@ def test_wrong_input_gets_a_sentence_and_no_traceback(arguments, sentence):
     assert result.returncode == 2 and sentence in " ".join(result.stderr.split()) and "Traceback" not in result.stderr
 
 
-@pytest.mark.parametrize("command", [[], ["train"], ["evaluate"], ["data"], ["data", "pack"], ["data", "draw"], ["data", "show"], ["lab"]])
+@pytest.mark.parametrize("command", [[], ["train"], ["evaluate"], ["data"], ["data", "pack"], ["data", "draw"], ["data", "show"], ["bench"], ["shrink"], ["lab"]])
 def test_every_command_explains_itself(command):
     result = run(app, [*command, "--help"])
     assert result.exit_code == 0 and "Usage" in result.stdout

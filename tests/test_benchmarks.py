@@ -1,0 +1,56 @@
+"""Promises of the test sets: they ask what they say, of pictures that no training sees."""
+
+import numpy as np
+import pytest
+import torch
+
+from miniclip import World
+from miniclip.benchmarks import CHOICE_SEED, TEST_SEED, all_words, both_named, questions, single_objects, two_objects
+from miniclip.data.picturebook import article
+
+WORLD = World.starter()
+
+
+class Knower:
+    """A model that is told what is in the pictures: its space has an axis for each noun."""
+
+    def __init__(self, data, mistakes=0):
+        self.words = all_words(data.facts["objects"][:, :2])
+        self.vectors = torch.zeros(len(data), len(self.words))
+        for row, pair in enumerate(data.facts["objects"][:, :2]):
+            for word in pair:
+                self.vectors[row, (self.words.index(word) + (row < mistakes)) % len(self.words)] = 1
+
+    def encode_image(self, images):
+        return self.vectors[: len(images)]
+
+    def encode_text(self, texts):
+        names = [f"a picture of {article(word)}." for word in self.words]
+        return torch.eye(len(self.words))[[names.index(text) for text in texts]]
+
+
+def test_single_objects_show_one_thing_each_and_ask_for_its_colour_only_where_it_was_painted():
+    data = single_objects(WORLD, 40, 32)
+    assert set(data.facts["count"]) == {1} and set(data.facts["style"]) == {"full"}
+    asked = questions(data)
+    assert set(asked) == {"object", "color", "place"} and len(asked["object"].rows) == 40
+    assert "" not in asked["color"].targets and len(asked["color"].rows) == (data.facts["color"] != "").sum()
+
+
+def test_two_objects_have_two_names():
+    data = two_objects(WORLD, 40, 32)
+    assert len(data) == 40 and set(data.facts["count"]) == {2}
+    assert (data.facts["objects"][:, 0] != data.facts["objects"][:, 1]).all()
+
+
+@pytest.mark.parametrize("mistakes, right", [(0, 1), (10, 0.75), (40, 0)])
+def test_both_named_counts_pictures_whose_two_best_names_are_right(mistakes, right):
+    data = two_objects(WORLD, 40, 32)
+    score = both_named(Knower(data, mistakes), data)
+    words = len(all_words(data.facts["objects"])) 
+    assert score.accuracy == right and score.chance == pytest.approx(2 / words / (words - 1))
+
+
+def test_seeds_for_choosing_and_for_testing_differ():
+    assert CHOICE_SEED != TEST_SEED
+    assert not np.array_equal(single_objects(WORLD, 2, 32).images, single_objects(WORLD, 2, 32, CHOICE_SEED).images)
