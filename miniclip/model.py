@@ -303,7 +303,7 @@ class CLIP(nn.Module):
             ValueError: for anything else.
         """
         if isinstance(images, (np.ndarray, Tensor)):
-            x = torch.as_tensor(np.ascontiguousarray(images) if isinstance(images, np.ndarray) else images)
+            x = torch.as_tensor(np.require(images, requirements="CW") if isinstance(images, np.ndarray) else images)
             x = x[None] if x.ndim == 3 else x
         else:
             pictures = images if isinstance(images, Sequence) else [images]

@@ -1,38 +1,74 @@
-"""Every figure that the notebooks and the command line show. Colours are Okabe and Ito's, which colour-blind readers can tell apart.
+"""Every figure that the notebooks and the command line show, each with a text for those who cannot see it.
 
-The same colour means the same thing everywhere: see `INK`.
+Colours are Okabe and Ito's, which colour-blind readers can tell apart, and mean the same thing everywhere: see `INK`.
 """
 
 from __future__ import annotations
 
+import base64
+import html
+import io
 import textwrap
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
+from matplotlib.offsetbox import AnnotationBbox, OffsetImage
+from matplotlib.patches import Rectangle
 
 INK = {
     "object": "#0072B2", "color": "#D55E00", "place": "#009E73", "loss": "#555555",
     "right": "#009E73", "wrong": "#D55E00", "other": "#BBBBBB", "image": "#0072B2", "text": "#E69F00",
 }
+SIZES = {"font.size": 12, "axes.titlesize": 13, "axes.labelsize": 12, "axes.spines.top": False, "axes.spines.right": False}
 
 
-def contact_sheet(data, count: int = 12, columns: int = 6, width: int = 26) -> Figure:
+class Plot(Figure):
+    """A matplotlib figure that notebooks show with its `alt` text, which says what is to be seen, in words and numbers."""
+
+    alt = ""
+
+    def png(self, dpi: int = 90) -> bytes:
+        """The figure as a PNG file."""
+        buffer = io.BytesIO()
+        self.savefig(buffer, format="png", dpi=dpi)
+        return buffer.getvalue()
+
+    def to_html(self) -> str:
+        """The figure as an <img> element, its alt text included."""
+        return f'<img alt="{html.escape(self.alt)}" style="max-width: 100%" src="data:image/png;base64,{base64.b64encode(self.png()).decode()}">'
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import HTML, display
+
+        display(HTML(self.to_html()))
+
+
+def subplots(rows: int = 1, columns: int = 1, size: tuple[float, float] = (6, 4), **options) -> tuple[Plot, np.ndarray]:
+    """A figure of `size` inches and its axes (rows, columns), without pyplot, so that nothing is shown twice."""
+    from matplotlib import rc_context
+
+    with rc_context(SIZES):
+        figure = Plot(figsize=size, layout="constrained")
+        return figure, figure.subplots(rows, columns, squeeze=False, **options)
+
+
+def contact_sheet(data, count: int = 12, columns: int = 6, width: int = 26) -> Plot:
     """Pictures of a `CaptionedImages` with their first caption under each."""
     count = min(count, len(data))
     rows = -(-count // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(2.2 * columns, 2.7 * rows), squeeze=False, layout="constrained")
+    figure, axes = subplots(rows, columns, (2.2 * columns, 2.7 * rows))
     for axis, index in zip(axes.flat, range(count)):
         image, captions = data[index]
         axis.imshow(image)
         axis.set_title("\n".join(textwrap.wrap(captions[0], width)[:3]), fontsize=9, y=-0.04, va="top")
     for axis in axes.flat:
         axis.axis("off")
+    figure.alt = f"{count} pictures with a caption each: " + "; ".join(captions[0] for captions in data.captions[:count])
     return figure
 
 
-def guesses(images: np.ndarray, answers: Sequence[dict[str, float]], truth: Sequence[str] | None = None, columns: int = 4, top: int = 3, title: str = "") -> Figure:
+def guesses(images: np.ndarray, answers: Sequence[dict[str, float]], truth: Sequence[str] | None = None, columns: int = 4, top: int = 3, title: str = "") -> Plot:
     """Pictures beside the model's likeliest labels as bars; the true label's bar is green, a wrong first guess orange.
 
     Args:
@@ -41,7 +77,7 @@ def guesses(images: np.ndarray, answers: Sequence[dict[str, float]], truth: Sequ
         truth: the right label of each picture, if known.
     """
     rows = -(-len(images) // columns)
-    figure, axes = plt.subplots(rows, 2 * columns, figsize=(4.1 * columns, 1.85 * rows + 0.4), squeeze=False, layout="constrained")
+    figure, axes = subplots(rows, 2 * columns, (4.1 * columns, 1.85 * rows + 0.4))
     for axis in axes.flat:
         axis.axis("off")
     for index, (image, answer) in enumerate(zip(images, answers)):
@@ -56,13 +92,15 @@ def guesses(images: np.ndarray, answers: Sequence[dict[str, float]], truth: Sequ
         bars.set(xlim=(0, 1), ylim=(top - 0.4, -0.6))
     if title:
         figure.suptitle(title, fontsize=13)
+    figure.alt = f"{len(images)} pictures, each with what the model takes it for: " + "; ".join(
+        next(iter(answer)) + (f" (it is {truth[index]})" if truth is not None and next(iter(answer)) != truth[index] else "") for index, answer in enumerate(answers))
     return figure
 
 
-def matches(images: np.ndarray, texts: Sequence[Sequence[str]], hits: Sequence[Sequence[bool]], columns: int = 3, title: str = "") -> Figure:
+def matches(images: np.ndarray, texts: Sequence[Sequence[str]], hits: Sequence[Sequence[bool]], columns: int = 3, title: str = "") -> Plot:
     """Pictures with the captions that a model finds for each, right ones green: a look at retrieval."""
     rows = -(-len(images) // columns)
-    figure, axes = plt.subplots(rows, 2 * columns, figsize=(5.6 * columns, 2.1 * rows + 0.4), squeeze=False, layout="constrained", width_ratios=[1, 1.6] * columns)
+    figure, axes = subplots(rows, 2 * columns, (5.6 * columns, 2.1 * rows + 0.4), width_ratios=[1, 1.6] * columns)
     for axis in axes.flat:
         axis.axis("off")
     for index, image in enumerate(images):
@@ -75,13 +113,14 @@ def matches(images: np.ndarray, texts: Sequence[Sequence[str]], hits: Sequence[S
             y -= 0.13 * len(lines) + 0.08
     if title:
         figure.suptitle(title, fontsize=13)
+    figure.alt = f"{len(images)} pictures with the captions nearest to each; {sum(row[0] for row in hits)} have one of their own first"
     return figure
 
 
-def plot_history(history) -> Figure:
+def plot_history(history) -> Plot:
     """Loss, and each score, over pictures seen."""
     names = [name for name in dict.fromkeys(key for row in history.rows for key in row) if name not in ("seen", "minutes", "loss", "scale")]
-    figure, axes = plt.subplots(1, 1 + bool(names), figsize=(5 * (1 + bool(names)), 3.4), squeeze=False, layout="constrained")
+    figure, axes = subplots(1, 1 + bool(names), (5 * (1 + bool(names)), 3.4))
     axes[0, 0].plot(*history.column("loss"), color=INK["loss"], marker="o", markersize=3)
     axes[0, 0].set(xlabel="pictures seen", ylabel="loss (nats)", ylim=(0, None))
     for name in names:
@@ -89,4 +128,123 @@ def plot_history(history) -> Figure:
     if names:
         axes[0, 1].set(xlabel="pictures seen", ylabel="zero-shot score", ylim=(0, 1))
         axes[0, 1].legend(frameon=False)
+    figure.alt = "curves over pictures seen; at the end: " + ", ".join(f"{name} {history.column(name)[1][-1]:.2f}" for name in ["loss", *names])
+    return figure
+
+
+def similarity(matrix, images: np.ndarray | None = None, texts: Sequence[str] = (), title: str = "cosine of picture and text", diagonal: bool = True, limits: tuple[float, float] | None = None) -> Plot:
+    """A similarity matrix (rows pictures, columns texts) with the pictures and texts at its edges, numbers in its cells, and its diagonal framed."""
+    values = np.asarray(matrix, dtype=float)
+    rows, columns = values.shape
+    figure, ((axis,),) = subplots(1, 1, (1.5 + 0.95 * columns, 1.9 + 0.8 * rows))
+    low, high = limits or (values.min(), values.max())
+    shown = axis.imshow(values, cmap="cividis", aspect="auto", vmin=low, vmax=high)
+    middle = (low + high) / 2
+    for i in range(rows):
+        for j in range(columns):
+            axis.text(j, i, f"{values[i, j]:.2f}", ha="center", va="center", fontsize=11, color="white" if values[i, j] < middle else "black")
+        if diagonal and i < columns:
+            axis.add_patch(Rectangle((i - 0.5, i - 0.5), 1, 1, fill=False, edgecolor=INK["wrong"], linewidth=3))
+    axis.set_xticks(range(columns), ["\n".join(textwrap.wrap(text, 14)[:4]) for text in texts] or range(columns), fontsize=9)
+    axis.set_yticks(range(rows), [""] * rows if images is not None else range(rows))
+    for i, image in enumerate(images if images is not None else ()):
+        axis.add_artist(AnnotationBbox(OffsetImage(image, zoom=52 / image.shape[0]), (-0.5, i), box_alignment=(1.1, 0.5), frameon=False, annotation_clip=False))
+    axis.set_title(title)
+    axis.spines[:].set_visible(False)
+    figure.colorbar(shown, ax=axis, shrink=0.7)
+    best = sum(int(row.argmax()) == i for i, row in enumerate(values))
+    figure.alt = f"matrix of {rows} pictures by {columns} texts; the largest number of its row is on the diagonal for {best} of {rows}; the diagonal has {np.diag(values).mean():.2f} on average, the rest {_off(values):.2f}"
+    return figure
+
+
+def _off(values: np.ndarray) -> float:
+    """The mean off the diagonal."""
+    mask = ~np.eye(*values.shape, dtype=bool)
+    return float(values[mask].mean()) if mask.any() else float("nan")
+
+
+def curves(x: Sequence[float], series: dict[str, Sequence[float]], xlabel: str, ylabel: str, title: str = "", log: float = 0, marks: dict[str, float] | None = None,
+           inks: dict[str, str] | None = None, size: tuple[float, float] = (7, 4), **limits) -> Plot:
+    """Some curves over a common x, named in a legend; `marks` are dashed lines at an x, named too; `log` is the base of a logarithmic x."""
+    figure, ((axis,),) = subplots(1, 1, size)
+    palette = ["#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#CC79A7"]
+    for number, (name, values) in enumerate(series.items()):
+        axis.plot(x, values, label=name, linewidth=2.5, marker="o", markersize=5, color=(inks or {}).get(name) or INK.get(name) or palette[number % len(palette)])
+    for name, at in (marks or {}).items():
+        axis.axvline(at, color="#555555", linestyle="--")
+        axis.annotate(name, (at, 1), xycoords=("data", "axes fraction"), xytext=(5, -5), textcoords="offset points", va="top", fontsize=11)
+    if log:
+        axis.set_xscale("log", base=log)
+    axis.set(xlabel=xlabel, ylabel=ylabel, title=title, **limits)
+    axis.legend(frameon=False)
+    figure.alt = f"{title or ylabel} over {xlabel}: " + "; ".join(f"{name} from {values[0]:.2f} to {values[-1]:.2f}" for name, values in series.items())
+    return figure
+
+
+def bars(values: dict[str, float], xlabel: str, intervals: Sequence[tuple[float, float]] | None = None, chance: float | None = None, title: str = "",
+         inks: Sequence[str] | None = None, percent: bool = True, limit: float | None = None) -> Plot:
+    """Horizontal bars with their numbers, 95 % intervals as whiskers where given, and chance as a dashed line."""
+    figure, ((axis,),) = subplots(1, 1, (8, 0.9 + 0.5 * len(values)))
+    names, heights = list(values), list(values.values())
+    axis.barh(range(len(names)), heights, color=inks or INK["image"], height=0.7)
+    if intervals is not None:
+        axis.hlines(range(len(names)), [low for low, _ in intervals], [high for _, high in intervals], color="black", linewidth=2)
+    ends = [high for _, high in intervals] if intervals is not None else heights
+    for row, (value, end) in enumerate(zip(heights, ends)):
+        axis.text(end, row, f"  {value:.1%}" if percent else f"  {value:.2f}", va="center", fontsize=12)
+    if chance is not None:
+        axis.axvline(chance, color="#555555", linestyle="--")
+    axis.set_yticks(range(len(names)), names)
+    axis.invert_yaxis()
+    axis.set(xlabel=xlabel + (", dashed: chance" if chance is not None else ""), title=title, xlim=(0, limit or max(ends) * 1.15))
+    figure.alt = f"{title or xlabel}: " + ", ".join(f"{name} {value:.1%}" if percent else f"{name} {value:.2f}" for name, value in values.items())
+    return figure
+
+
+def confusion(counts: np.ndarray, labels: Sequence[str], title: str = "") -> Plot:
+    """What is taken for what: rows the truth, columns the guess, counts in the cells that are not zero."""
+    size = 2.2 + 0.42 * len(labels)
+    figure, ((axis,),) = subplots(1, 1, (size + 0.6, size))
+    axis.imshow(counts, cmap="Blues", vmax=counts.max() * 1.3)
+    for i, j in zip(*np.nonzero(counts)):
+        axis.text(j, i, int(counts[i, j]), ha="center", va="center", fontsize=10, color="black" if i == j else INK["wrong"], fontweight=None if i == j else "bold")
+    axis.set_xticks(range(len(labels)), labels, rotation=60, ha="right")
+    axis.set_yticks(range(len(labels)), labels)
+    axis.set(xlabel="the model says", ylabel="it is", title=title)
+    wrong = [(int(counts[i, j]), labels[i], labels[j]) for i, j in zip(*np.nonzero(counts)) if i != j]
+    figure.alt = f"{int(np.trace(counts))} of {int(counts.sum())} on the diagonal; most frequent mistakes: " + (
+        ", ".join(f"{a} for {b} ({n})" for n, b, a in sorted(wrong, reverse=True)[:3]) or "none")
+    return figure
+
+
+def heat(images: Sequence[np.ndarray], maps: Sequence[np.ndarray], titles: Sequence[str], columns: int = 4) -> Plot:
+    """Pictures with a map of patches over each, bright where a number is high; each map has its own scale."""
+    rows = -(-len(images) // columns)
+    figure, axes = subplots(rows, columns, (2.7 * columns, 2.9 * rows))
+    for axis in axes.flat:
+        axis.axis("off")
+    for axis, image, values, title in zip(axes.flat, images, maps, titles):
+        values = np.asarray(values)
+        axis.imshow(image, extent=(0, 1, 1, 0))
+        axis.imshow(values, extent=(0, 1, 1, 0), cmap="inferno", alpha=0.6, interpolation="bilinear")
+        axis.set_title(title, fontsize=11)
+    def where(values) -> str:
+        row, column = np.unravel_index(np.argmax(values), np.shape(values))
+        return f"{'upper' if row < np.shape(values)[0] / 2 else 'lower'} {'left' if column < np.shape(values)[1] / 2 else 'right'}"
+
+    figure.alt = "where each text is found: " + "; ".join(f"{title}, brightest {where(np.asarray(values))}" for title, values in zip(titles, maps))
+    return figure
+
+
+def points(groups: dict[str, np.ndarray], notes: Sequence[tuple[float, float, str]] = (), title: str = "", xlabel: str = "", ylabel: str = "", faint: Sequence[str] = ()) -> Plot:
+    """Groups of points (n, 2) in the plane, with some notes beside points."""
+    figure, ((axis,),) = subplots(1, 1, (9, 6.5))
+    marks = iter("osD^vPX*<>")
+    for name, xy in groups.items():
+        axis.scatter(*np.asarray(xy).T, label=name, s=28, alpha=0.35 if name in faint else 0.8, marker=next(marks), color=INK.get(name))
+    for x, y, note in notes:
+        axis.annotate(note, (x, y), xytext=(4, 4), textcoords="offset points", fontsize=10)
+    axis.set(title=title, xlabel=xlabel, ylabel=ylabel)
+    axis.legend(frameon=False)
+    figure.alt = f"{title}: " + "; ".join(f"{len(xy)} points of {name} around ({np.mean(xy, axis=0)[0]:.2f}, {np.mean(xy, axis=0)[1]:.2f})" for name, xy in groups.items())
     return figure

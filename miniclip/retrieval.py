@@ -79,8 +79,38 @@ def evaluate_retrieval(model, data, ks: tuple[int, ...] = (1, 5, 10)) -> Recall:
     return recall_at_k(image_features(model, data), *caption_features(model, data), ks)
 
 
+def nearest(vector: Tensor, features: Tensor, k: int = 10) -> list[tuple[int, float]]:
+    """The k rows of `features` (N, E) nearest to a vector (E,): pairs (row, cosine), nearest first."""
+    values, rows = (features @ vector).topk(min(k, len(features)))
+    return list(zip(rows.tolist(), np.round(values.numpy(), 4).tolist()))
+
+
 def search(model, query: str, features: Tensor, k: int = 10) -> list[tuple[int, float]]:
     """The k pictures (or texts) nearest to a text: pairs (row of `features`, cosine), nearest first."""
-    scores = features @ text_features(model, [query])[0]
-    values, rows = scores.topk(min(k, len(scores)))
-    return list(zip(rows.tolist(), np.round(values.numpy(), 4).tolist()))
+    return nearest(text_features(model, [query])[0], features, k)
+
+
+def occlusion(model, image, texts: str | list[str], cells: int = 8, window: int = 2) -> Tensor:
+    """Where in a picture a text is found: how much its cosine falls when a window there is covered with the picture's mean colour.
+
+    Args:
+        model: anything with `encode_image` and `encode_text`.
+        image: uint8 (H, W, 3).
+        texts: one text or several.
+        cells: the picture is divided into cells x cells places.
+        window: height and width of the cover, in cells.
+    Returns:
+        (cells, cells), or (texts, cells, cells): the mean fall over the covers that hide a cell; below zero where covering helps. (Zeiler and Fergus 2014.)
+    """
+    image = np.asarray(image)
+    edges = np.linspace(0, image.shape[0], cells + 1).round().astype(int)
+    corners = [(row, column) for row in range(1 - window, cells) for column in range(1 - window, cells)]
+    covered, masks = np.repeat(image[None], len(corners) + 1, axis=0), torch.zeros(len(corners), cells, cells)
+    for number, (row, column) in enumerate(corners):
+        rows, columns = slice(max(row, 0), min(row + window, cells)), slice(max(column, 0), min(column + window, cells))
+        covered[number, edges[rows.start] : edges[rows.stop], edges[columns.start] : edges[columns.stop]] = image.mean(axis=(0, 1))
+        masks[number, rows, columns] = 1
+    words = [texts] if isinstance(texts, str) else list(texts)
+    cosines = image_features(model, covered) @ text_features(model, words).T  # (covers + 1, texts); the last row is of the whole picture
+    falls = torch.einsum("ct,cij->tij", cosines[-1] - cosines[:-1], masks) / masks.sum(dim=0)
+    return falls[0] if isinstance(texts, str) else falls

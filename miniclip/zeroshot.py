@@ -65,7 +65,8 @@ def classifier(model, labels: Sequence[str], templates: str | Sequence[str] = "{
     return torch.nn.functional.normalize(vectors, dim=-1)
 
 
-def _scale(model) -> float:
+def inverse_temperature(model) -> float:
+    """What cosines are multiplied by before the softmax: the model's own, or 100 where it has none."""
     return math.exp(float(torch.as_tensor(model.logit_scale).detach())) if hasattr(model, "logit_scale") else 100.0
 
 
@@ -85,7 +86,7 @@ def classify(model, image, labels: Sequence[str], template: str | Sequence[str] 
     vectors = classifier(model, labels, template) if vectors is None else vectors
     with torch.inference_mode():
         features = model.encode_image(image).float().cpu()  # (1, E)
-    probabilities = (_scale(model) * features @ vectors.T).softmax(dim=-1)[0].tolist()
+    probabilities = (inverse_temperature(model) * features @ vectors.T).softmax(dim=-1)[0].tolist()
     return dict(sorted(zip(labels, probabilities), key=lambda pair: -pair[1]))
 
 

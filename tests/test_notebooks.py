@@ -1,0 +1,67 @@
+"""Promises of the notebooks, beside that each gives today what it shows (nbval runs them all): short cells, honest figures, and that a changed result fails."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).parents[1]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("0*.ipynb"))
+ALLOWED_TAGS = {"nbval-ignore-output"}
+
+
+def read(path):
+    return nbformat.read(path, as_version=4)
+
+
+def code(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_is_made_for_a_class(path):
+    notebook = read(path)
+    prose = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    assert 12 <= len(code(notebook)) <= 30
+    assert "By the end you can" in prose and "## Summary" in prose and "## Exercises" in prose and prose.count("Predict first") >= 4
+    for cell in code(notebook):
+        assert len(cell.source.splitlines()) <= 26, cell.source  # fits on a projector
+        assert max(map(len, cell.source.splitlines())) <= 120, cell.source
+        assert cell.execution_count, f"not run: {cell.source}"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_every_figure_has_words_for_those_who_cannot_see_it(path):
+    pages = [output.data["text/html"] for cell in code(read(path)) for output in cell.outputs if "text/html" in output.get("data", {})]
+    images = [tag for page in pages for tag in re.findall(r"<img[^>]*>", page)]
+    assert images
+    for tag in images:
+        assert len(re.search(r'alt="([^"]*)"', tag)[1]) > 20
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_outputs_are_whole_and_only_trainings_are_exempt_from_comparison(path):
+    for cell in code(read(path)):
+        assert not any(output.output_type == "error" or output.get("name") == "stderr" and "Warning" in output.text for output in cell.outputs), cell.source
+        tags = set(cell.metadata.get("tags", []))
+        assert tags <= ALLOWED_TAGS
+        if tags:
+            assert "miniclip.train(" in cell.source or "# Not compared" in cell.source, cell.source
+
+
+def test_a_changed_result_fails(tmp_path):
+    """A copy of the first cells of notebook 01 passes; the same with one digit of an output changed does not."""
+    notebook = read(ROOT / "notebooks" / "01-contrastive-loss.ipynb")
+    notebook.cells = notebook.cells[:10]
+    whole, changed = tmp_path / "whole.ipynb", tmp_path / "changed.ipynb"
+    nbformat.write(notebook, whole)
+    printed = next(output for cell in code(notebook) for output in cell.outputs if output.output_type == "stream")
+    printed.text = printed.text.replace("1.0", "0.9")
+    nbformat.write(notebook, changed)
+    options = ["--nbval", "--nbval-sanitize-with", str(ROOT / "tests" / "nbval.cfg"), "-p", "no:cacheprovider", "--rootdir", str(tmp_path), "-c", "/dev/null"]
+    runs = [subprocess.run([sys.executable, "-m", "pytest", *options, str(path)], capture_output=True, text=True, cwd=tmp_path) for path in (whole, changed)]
+    assert runs[0].returncode == 0, runs[0].stdout
+    assert runs[1].returncode == 1 and "mismatch" in runs[1].stdout

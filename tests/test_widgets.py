@@ -1,0 +1,153 @@
+"""Promises of the widgets: they answer at once, say what is wrong in a sentence, and keep the test score hidden until it is revealed."""
+
+import io
+import math
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import miniclip
+from miniclip import World, info_nce
+from miniclip.benchmarks import single_objects
+from miniclip.widgets import LossLab, PromptLab, SceneLab, SearchBox, look_at_loss, read_labels, read_templates
+from miniclip.zeroshot import fill
+
+NOUNS = ("dog", "cat", "bus", "apple")
+
+
+@pytest.fixture(scope="module")
+def model():
+    return miniclip.load("picturebook")
+
+
+@pytest.fixture(scope="module")
+def data():
+    return single_objects(World(nouns=NOUNS), 60, 64, seed=1_000_006)
+
+
+def test_loss_view_is_the_loss():
+    images, texts = torch.nn.functional.normalize(torch.randn(2, 5, 8), dim=-1)
+    view = look_at_loss(images, texts, 0.1)
+    assert view.loss == pytest.approx((view.rows + view.columns) / 2, abs=1e-5) == pytest.approx(info_nce(images, texts, 10).item(), abs=1e-5)
+    assert torch.allclose(view.probabilities.sum(1), torch.ones(5)) and view.sigmoid > 0
+    nudge = torch.zeros(5, 5)
+    nudge[1, 2] = 1e-3
+    logits = (view.cosines + nudge) / 0.1
+    moved = (torch.nn.functional.cross_entropy(logits, torch.arange(5)) + torch.nn.functional.cross_entropy(logits.T, torch.arange(5))) / 2
+    assert (moved.item() - view.loss) / 1e-3 == pytest.approx(view.gradient[1, 2].item(), rel=0.05, abs=1e-3)
+    with pytest.raises(ValueError, match="a temperature divides the cosines"):
+        look_at_loss(images, texts, 0)
+
+
+def test_loss_lab_shows_hard_and_false_negatives(model, data):
+    lab = LossLab(model, data)
+    lab.batch.value = 8
+    assert "log 8 = 2.08" in lab.numbers.value and lab.table.value.count("<img") == 8
+    lab.company.value = "hard"
+    hard = lab.rows()
+    nearness = lab.texts @ lab.texts[0]
+    assert set(nearness[hard].tolist()) >= set(nearness.sort(descending=True).values[:4].tolist())
+    lab.company.value = "false"
+    view = look_at_loss(lab.images[:2], lab.texts[[0, 0]], 0.07)
+    lab.batch.value = 2
+    assert view.loss > 0.5 * math.log(2) and f"{view.loss:.2f}" in lab.numbers.value
+
+
+def test_search_finds_what_is_asked_for_and_says_when_nothing_is(model, data):
+    box = SearchBox(model, data, query="a bus", top=5)
+    found = miniclip.retrieval.search(model, "a bus", box.images, 5)
+    assert sum(data.facts["object"][row] == "bus" for row, _ in found) >= 4 and box.pictures.value.count("<img") == 5
+    for text, sentence in (("", "type some words first"), ("bus " * 300, "up to 300 are read here"), ("🚌", "")):
+        box.query.value = text
+        assert sentence in box.message.value and bool(sentence) == bool(box.message.value)
+    box.row.value = 3
+    assert box.words.value.count("<div style=\"color") == 6
+
+
+def test_scene_lab_draws_what_it_says(model):
+    lab = SceneLab(model)
+    lab.place.value, lab.things[0][0].value, lab.things[0][1].value = "sea", "bus", "blue"
+    scene = lab.scene()
+    assert scene.place == "sea" and scene.things[0].noun == "bus" and scene.things[0].color == "blue"
+    lab.things[0][0].value = "owl"  # cannot be painted
+    assert "cannot be painted" in lab.message.value
+    lab.things[0][1].value = "its own"
+    assert not lab.message.value
+
+
+def test_prompt_lab_counts_as_evaluate_does(model, data):
+    lab = PromptLab(model, data)
+    tried = lab.measure("choose")
+    rows = lab.splits["choose"]
+    score = miniclip.evaluate(model, data.images[rows], data.facts["object"][rows], list(lab.start), "a picture of {}.", list(lab.start.values()))
+    assert tried.accuracy == score.accuracy and tried.interval == score.interval
+    both = miniclip.classifier(model, list(lab.start.values()), ["a {}", "here is {}"])
+    assert torch.allclose(lab.classifier(lab.start, ["a {}", "here is {}"]), both, atol=1e-6)
+
+
+def test_the_test_score_is_revealed_once(model, data):
+    lab = PromptLab(model, data)
+    assert set(lab.splits["choose"]).isdisjoint(lab.splits["test"])
+    lab.keep.click()
+    assert [one.split for one in lab.tries] == ["choose"] and "test" not in lab.log.value
+    lab.reveal.click()
+    lab.note("test")
+    assert [one.split for one in lab.tries] == ["choose", "test"] and lab.reveal.disabled and "has been revealed" in lab.message.value
+    lab.export.click()
+    assert lab.to_csv().splitlines()[2].startswith("2,test,") and "prompts.csv" in lab.file.value
+
+
+@pytest.mark.parametrize("templates, sentence", [
+    ("", "type a template such as"), ("no braces", "one pair of braces"), ("{} and {}", "one pair of braces"), ("{} " + "word " * 300, "up to 200 are read here"),
+    ("{} xylophonequartz zyx qwv jkq zzz xqj vvk qzx jjj wxq kkz qqq", "the model reads at most"),
+])
+def test_bad_templates_get_a_sentence_in_the_widget(model, data, templates, sentence):
+    lab = PromptLab(model, data)
+    lab.templates.value = templates
+    assert sentence in lab.message.value.replace("&#x27;", "'")
+    lab.templates.value = "a picture of {}."
+    assert not lab.message.value
+
+
+@pytest.mark.parametrize("labels, sentence", [
+    ("", "give at least two class names"), ("dog: a dog", "give at least two"), ("dog\ndog", "is there twice"), ("dog: a dog\n: a cat", "a word is missing"),
+    ("zebra\nyak", "no picture shows any of these classes"),
+])
+def test_bad_labels_get_a_sentence_in_the_widget(model, data, labels, sentence):
+    lab = PromptLab(model, data)
+    lab.labels.value = labels
+    assert sentence in lab.message.value.replace("&#x27;", "'")
+
+
+def test_a_picture_of_ones_own_is_asked_about_and_a_text_file_is_refused(model, data):
+    lab = PromptLab(model, data)
+    buffer = io.BytesIO()
+    Image.fromarray(data.images[5]).save(buffer, format="PNG")
+    lab.take(({"name": "mine.png", "content": memoryview(buffer.getvalue())},))
+    assert "your picture" in lab.says.value and not lab.message.value
+    lab.take(({"name": "notes.txt", "content": memoryview(b"hello")},))
+    assert "notes.txt is not a picture" in lab.message.value
+    lab.pictures[2].click()
+    assert "picture 3" in lab.says.value
+
+
+def test_labels_and_templates_are_read_line_by_line():
+    assert read_labels("dog: a big dog\n\na cat") == {"dog": "a big dog", "a cat": "a cat"}
+    assert read_templates("a {}\na {}\n", ["simple"]) == ("a {}", "a picture of {}.")
+    assert fill("a {}", "dog") == "a dog"
+
+
+def test_answers_come_within_a_tenth_of_a_second(model, data):
+    """At the 95th percentile (three times that here, where other processes may want the cores)."""
+    prompt, loss, search, scene = PromptLab(model, data), LossLab(model, data), SearchBox(model, data), SceneLab(model)
+    for lab in (prompt, loss, search, scene):
+        lab.seconds.clear()
+    for i in range(20):
+        prompt.templates.value = f"a picture of {{}} number {i}"
+        loss.temperature.value = 0.02 + 0.01 * i
+        search.query.value = f"a red bus {i}"
+        scene.things[0][2].value = i / 20
+    for lab in (prompt, loss, search, scene):
+        assert len(lab.seconds) >= 19 and np.percentile(lab.seconds, 95) < 0.3, type(lab).__name__
