@@ -1,34 +1,67 @@
-"""Checks of answers to exercises, in sentences that teach.
+"""Exercises that check themselves, in sentences that teach.
 
-Used at the end of every notebook.
+Used at the end of every notebook: `answer("01.guesser", 3.14)`.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 
-def answer(question: str, given, expected, tolerance: float = 0.0, hint: str = "") -> None:
-    """Say whether an answer is right; the expected one is never shown.
+@dataclass(frozen=True)
+class Exercise:
+    """A question, its right answer (a number or one of the words that the question offers), how far off a number may be, a hint."""
+
+    question: str
+    right: float | str
+    hint: str
+    tolerance: float = 0.0
+
+
+EXERCISES = {
+    "01.guesser": Exercise("What does a pure guesser pay in a batch of 32,768, in nats? (two decimals)", math.log(32768), "every answer is equally likely: -log(1/B)", 0.01),
+    "01.alike": Exercise("A batch of 4 in which all four pairs are the same: the lowest possible loss, in nats? (two decimals)", math.log(4), "nothing tells them apart, so the best is a guess among four", 0.01),
+    "01.negatives": Exercise("How many negative captions does each picture have in a batch of 64?", 63, "all captions of the batch but its own"),
+    "01.by-hand": Exercise("S = 0.5 on the diagonal and 0.3 elsewhere, B = 3, temperature 0.1: the loss? (two decimals)", math.log(1 + 2 * math.exp(-2)),
+                           "a row of logits is 5, 3, 3; take -log of the softmax of the first", 0.01),
+    "02.patches": Exercise("A 64 px picture in patches of 8 px: how many patches?", 64, "8 rows of 8"),
+    "02.attention": Exercise("At 96 px with patches of 8 px, how many times as many attention weights are there as at 64 px? (two decimals)", (144 / 64) ** 2, "each patch looks at each patch", 0.01),
+    "02.stuck": Exercise("A loss has stayed at 5.55 for an hour. For which batch size is that pure guessing?", 257, "log B = 5.55, so B = exp(5.55)", 2),
+    "02.epoch": Exercise("20,000 pictures, batches of 64: how many whole batches are one epoch?", 312, "20,000 / 64, rounded down"),
+    "03.numbers": Exercise("A classifier for 40 classes, with an embedding of 192 numbers: of how many numbers does it consist?", 40 * 192, "one vector for each class"),
+    "03.softmax": Exercise("Cosines 0.6 and 0.5, inverse temperature 20: the probability of the first? (two decimals)", 1 / (1 + math.exp(-2)), "the softmax of 12 and 10", 0.01),
+    "03.none": Exercise("You add the sentence 'a picture.' to the list. Does the probability of the right class 'rise', 'fall' or 'stay'?", "fall", "what do all probabilities add up to?"),
+    "03.captions": Exercise("500 pictures, five captions each: among how many captions does a picture look for its own?", 2500, "all captions of all pictures"),
+    "04.vectors": Exercise("88 templates and 203 classes: with how many vectors does an ensembled classifier compare a picture?", 203, "the mean over templates is taken before any picture comes"),
+    "04.points": Exercise("Of 60 pictures, how many more must be right for the score to rise by 5 points?", 3, "5 % of 60"),
+    "04.best": Exercise("You choose among 100 prompts on the test set and report the best. Is the figure 'too high', 'too low' or 'right'?", "too high", "see the two lines in section 6"),
+    "04.coins": Exercise("8 coins, 3 throws each: the chance that one coin at least shows heads every time? (two decimals)", 1 - (7 / 8) ** 8, "one coin fails with probability 7/8; what about all of them?", 0.01),
+}
+
+
+def answer(name: str, given=None) -> None:
+    """Ask an exercise, or say whether an answer is right; the right one is never shown.
 
     Args:
-        question: what is asked, repeated in the output.
-        given: the student's answer; None for none yet.
-        expected: the right one: a number, a text, or a set of those.
-        tolerance: how far off a number may be.
-        hint: said after a wrong answer.
+        name: of the exercise, such as "01.guesser".
+        given: the answer; None to see the question.
+    Raises:
+        ValueError: if there is no such exercise.
     """
+    if name not in EXERCISES:
+        raise ValueError(f"there is no exercise {name!r}; there are {', '.join(EXERCISES)}")
+    exercise = EXERCISES[name]
     if given is None:
-        print(f"?  {question}")
-        return
-    if isinstance(expected, (int, float)) and not isinstance(expected, bool):
-        try:
-            right = math.isclose(float(given), expected, rel_tol=0, abs_tol=tolerance + 1e-9)
-        except (TypeError, ValueError):
-            print(f"✗  {given!r} is not a number. {question}")
-            return
-    elif isinstance(expected, str):
-        right = str(given).strip().lower() == expected.lower()
+        print(f"?  {exercise.question}")
+    elif isinstance(exercise.right, str):
+        _say(str(given).strip(" .!").lower() == exercise.right, given, exercise)
     else:
-        right = given == expected
-    print(f"✓  {question}  {given}" if right else f"✗  not {given}. {question}" + (f"  Hint: {hint}." if hint else ""))
+        try:
+            _say(abs(float(given) - exercise.right) <= exercise.tolerance + 1e-9, given, exercise)
+        except (TypeError, ValueError):
+            print(f"✗  {given!r} is not a number.  {exercise.question}")
+
+
+def _say(right: bool, given, exercise: Exercise) -> None:
+    print(f"✓  {given} is right.  {exercise.question}" if right else f"✗  {given} is not right.  {exercise.question}  Hint: {exercise.hint}.")

@@ -144,7 +144,7 @@ def similarity(matrix, images: np.ndarray | None = None, texts: Sequence[str] = 
         for j in range(columns):
             axis.text(j, i, f"{values[i, j]:.2f}", ha="center", va="center", fontsize=11, color="white" if values[i, j] < middle else "black")
         if diagonal and i < columns:
-            axis.add_patch(Rectangle((i - 0.5, i - 0.5), 1, 1, fill=False, edgecolor=INK["wrong"], linewidth=3))
+            axis.add_patch(Rectangle((i - 0.5, i - 0.5), 1, 1, fill=False, edgecolor=INK["right"], linewidth=4))
     axis.set_xticks(range(columns), ["\n".join(textwrap.wrap(text, 14)[:4]) for text in texts] or range(columns), fontsize=9)
     axis.set_yticks(range(rows), [""] * rows if images is not None else range(rows))
     for i, image in enumerate(images if images is not None else ()):
@@ -153,14 +153,13 @@ def similarity(matrix, images: np.ndarray | None = None, texts: Sequence[str] = 
     axis.spines[:].set_visible(False)
     figure.colorbar(shown, ax=axis, shrink=0.7)
     best = sum(int(row.argmax()) == i for i, row in enumerate(values))
-    figure.alt = f"matrix of {rows} pictures by {columns} texts; the largest number of its row is on the diagonal for {best} of {rows}; the diagonal has {np.diag(values).mean():.2f} on average, the rest {_off(values):.2f}"
+    figure.alt = f"matrix of {rows} pictures by {columns} texts"
+    if diagonal:
+        rest = values[~np.eye(rows, columns, dtype=bool)].mean()
+        figure.alt += f"; {best} of {rows} rows have their largest number on the diagonal, which has {np.diag(values).mean():.2f} on average, the rest {rest:.2f}"
+    else:
+        figure.alt += "; the largest numbers of its rows: " + ", ".join(f"{texts[j] if len(texts) else j} ({row[j]:.2f})" for row, j in zip(values, values.argmax(axis=1)))
     return figure
-
-
-def _off(values: np.ndarray) -> float:
-    """The mean off the diagonal."""
-    mask = ~np.eye(*values.shape, dtype=bool)
-    return float(values[mask].mean()) if mask.any() else float("nan")
 
 
 def curves(x: Sequence[float], series: dict[str, Sequence[float]], xlabel: str, ylabel: str, title: str = "", log: float = 0, marks: dict[str, float] | None = None,
@@ -177,7 +176,8 @@ def curves(x: Sequence[float], series: dict[str, Sequence[float]], xlabel: str, 
         axis.set_xscale("log", base=log)
     axis.set(xlabel=xlabel, ylabel=ylabel, title=title, **limits)
     axis.legend(frameon=False)
-    figure.alt = f"{title or ylabel} over {xlabel}: " + "; ".join(f"{name} from {values[0]:.2f} to {values[-1]:.2f}" for name, values in series.items())
+    figure.alt = f"{title or ylabel} over {xlabel}: " + "; ".join(
+        f"{name} from {values[0]:.2f} to {[value for value in values if value == value][-1]:.2f}" for name, values in series.items())
     return figure
 
 
@@ -217,8 +217,8 @@ def confusion(counts: np.ndarray, labels: Sequence[str], title: str = "") -> Plo
     return figure
 
 
-def heat(images: Sequence[np.ndarray], maps: Sequence[np.ndarray], titles: Sequence[str], columns: int = 4) -> Plot:
-    """Pictures with a map of patches over each, bright where a number is high; each map has its own scale."""
+def heat(images: Sequence[np.ndarray], maps: Sequence[np.ndarray], titles: Sequence[str], columns: int = 4, mark: tuple[float, float] | None = None) -> Plot:
+    """Pictures with a map of patches over each, bright where a number is high; each map has its own scale. `mark` is a place (x, y) to point out."""
     rows = -(-len(images) // columns)
     figure, axes = subplots(rows, columns, (2.7 * columns, 2.9 * rows))
     for axis in axes.flat:
@@ -227,12 +227,15 @@ def heat(images: Sequence[np.ndarray], maps: Sequence[np.ndarray], titles: Seque
         values = np.asarray(values)
         axis.imshow(image, extent=(0, 1, 1, 0))
         axis.imshow(values, extent=(0, 1, 1, 0), cmap="inferno", alpha=0.6, interpolation="bilinear")
-        axis.set_title(title, fontsize=11)
+        axis.set_title(title, fontsize=12)
+        if mark is not None:
+            axis.plot(*mark, marker="s", markersize=16, markerfacecolor="none", markeredgecolor="white", markeredgewidth=2.5)
+
     def where(values) -> str:
         row, column = np.unravel_index(np.argmax(values), np.shape(values))
         return f"{'upper' if row < np.shape(values)[0] / 2 else 'lower'} {'left' if column < np.shape(values)[1] / 2 else 'right'}"
 
-    figure.alt = "where each text is found: " + "; ".join(f"{title}, brightest {where(np.asarray(values))}" for title, values in zip(titles, maps))
+    figure.alt = "maps over pictures: " + "; ".join(f"{title}, brightest {where(np.asarray(values))}" for title, values in zip(titles, maps))
     return figure
 
 
@@ -247,4 +250,13 @@ def points(groups: dict[str, np.ndarray], notes: Sequence[tuple[float, float, st
     axis.set(title=title, xlabel=xlabel, ylabel=ylabel)
     axis.legend(frameon=False)
     figure.alt = f"{title}: " + "; ".join(f"{len(xy)} points of {name} around ({np.mean(xy, axis=0)[0]:.2f}, {np.mean(xy, axis=0)[1]:.2f})" for name, xy in groups.items())
+    return figure
+
+
+def picture(image: np.ndarray, alt: str, width: int = 300) -> Plot:
+    """One picture, shown `width` pixels wide."""
+    figure, ((axis,),) = subplots(1, 1, (width / 90, width / 90 * len(image) / len(image[0])))
+    axis.imshow(image)
+    axis.axis("off")
+    figure.alt = alt
     return figure

@@ -103,12 +103,12 @@ def occlusion(model, image, texts: str | list[str], cells: int = 8, window: int 
         (cells, cells), or (texts, cells, cells): the mean fall over the covers that hide a cell; below zero where covering helps. (Zeiler and Fergus 2014.)
     """
     image = np.asarray(image)
-    edges = np.linspace(0, image.shape[0], cells + 1).round().astype(int)
+    down, across = (np.linspace(0, side, cells + 1).round().astype(int) for side in image.shape[:2])
     corners = [(row, column) for row in range(1 - window, cells) for column in range(1 - window, cells)]
     covered, masks = np.repeat(image[None], len(corners) + 1, axis=0), torch.zeros(len(corners), cells, cells)
     for number, (row, column) in enumerate(corners):
         rows, columns = slice(max(row, 0), min(row + window, cells)), slice(max(column, 0), min(column + window, cells))
-        covered[number, edges[rows.start] : edges[rows.stop], edges[columns.start] : edges[columns.stop]] = image.mean(axis=(0, 1))
+        covered[number, down[rows.start] : down[rows.stop], across[columns.start] : across[columns.stop]] = image.mean(axis=(0, 1))
         masks[number, rows, columns] = 1
     words = [texts] if isinstance(texts, str) else list(texts)
     cosines = image_features(model, covered) @ text_features(model, words).T  # (covers + 1, texts); the last row is of the whole picture

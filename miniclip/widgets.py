@@ -11,17 +11,19 @@ import html
 import io
 import math
 import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import ipywidgets as ui
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from . import prompts
 from .benchmarks import all_words
+from .data import CaptionedImages
 from .data.picturebook import COLORS, MEANINGS, PLACES, Scene, Thing, article
 from .data.picturebook.scene import LIGHTS, STYLES, WEATHERS
 from .loss import info_nce, sigmoid_loss
@@ -30,11 +32,11 @@ from .retrieval import caption_features, nearest, search
 from .zeroshot import fill, image_features, inverse_temperature, text_features, wilson
 
 
-def picture(image: np.ndarray, width: int = 64, style: str = "") -> str:
+def picture(image: np.ndarray, width: int = 64, alt: str = "a picture") -> str:
     """A picture (H, W, 3) as an HTML element; each pixel stays a square."""
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, format="PNG", compress_level=1)
-    return f'<img width={width} style="image-rendering: pixelated; border-radius: 6px; {style}" src="data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}">'
+    return f'<img alt="{html.escape(alt)}" width={width} style="image-rendering: pixelated; border-radius: 6px" src="data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}">'
 
 
 def bars(values: dict[str, float], top: int = 8, right: str | None = None) -> str:
@@ -58,7 +60,7 @@ class Lab:
     def __init__(self) -> None:
         self.message = ui.HTML()
         self.box: ui.Widget = ui.VBox()
-        self.seconds: list[float] = []  # how long each answer took
+        self.seconds: deque[float] = deque(maxlen=500)  # how long each answer took
 
     def _watch(self, *controls: ui.Widget) -> None:
         for control in controls:
@@ -72,7 +74,7 @@ class Lab:
             self.answer()
             self.message.value = ""
         except ValueError as error:
-            self.message.value = _sentence(str(error))
+            self.message.value = _sentence(str(error).replace(" or pass truncate=True", "") + ". What is shown below is the answer before.")
         self.seconds.append(time.perf_counter() - start)
 
     def answer(self) -> None:
@@ -89,11 +91,12 @@ class Lab:
 
 @dataclass(frozen=True)
 class LossView:
-    """A batch as the losses see it: (B, B) cosines, each row's probabilities, the loss's gradient by each cosine; in nats `rows`, `columns`, their mean `loss`, the sigmoid loss."""
+    """A batch as the losses see it: (B, B) cosines, each row's probabilities, the loss's gradient by each cosine, and that as a share of the whole push; in nats `rows`, `columns`, their mean `loss`, the sigmoid loss."""
 
     cosines: Tensor
     probabilities: Tensor
     gradient: Tensor
+    push: Tensor
     rows: float
     columns: float
     loss: float
@@ -113,7 +116,7 @@ def look_at_loss(images: Tensor, texts: Tensor, temperature: float = 0.07) -> Lo
     rows, columns = (torch.nn.functional.cross_entropy(x, labels) for x in (logits, logits.T))
     (gradient,) = torch.autograd.grad((rows + columns) / 2, cosines)
     with torch.no_grad():
-        return LossView(cosines.detach(), logits.detach().softmax(1), gradient, rows.item(), columns.item(),
+        return LossView(cosines.detach(), logits.detach().softmax(1), gradient, gradient / gradient.abs().sum().clamp(min=1e-12), rows.item(), columns.item(),
                         info_nce(images, texts, 1 / temperature).item(), sigmoid_loss(images, texts, 1 / temperature, -math.log(len(images))).item())
 
 
@@ -139,7 +142,7 @@ def matrix(values: Tensor, images: Sequence[np.ndarray] = (), texts: Sequence[st
         cells = []
         for j, value in enumerate(row):
             background, ink = _shade(value, low, high, signed)
-            frame = f"outline: 3px solid {INK['wrong']}; outline-offset: -3px;" if i == j else ""
+            frame = f"outline: 4px solid {INK['right']}; outline-offset: -4px;" if i == j else ""
             cells.append(f'<td style="background: {background}; color: {ink}; {frame} text-align: center; height: 46px; min-width: 60px">{value:.2f}</td>')
         rows.append(f"<tr><td>{picture(images[i], 44) if i < len(images) else i}</td>{''.join(cells)}</tr>")
     return f'<table style="border-collapse: collapse; font-size: 14px"><tr><th></th>{head}</tr>{"".join(rows)}</table>'
@@ -157,13 +160,14 @@ class LossLab(Lab):
         super().__init__()
         self.data = data[: min(len(data), 400)]
         self.captions = [captions[0] for captions in self.data.captions]
-        self.images, self.texts = image_features(model, self.data), text_features(model, self.captions)
+        first = CaptionedImages(self.data.images, [[caption] for caption in self.captions])
+        self.images, self.texts = image_features(model, self.data), caption_features(model, first)[0]
         wide = ui.Layout(width="420px")
         named = {"description_width": "110px"}
         self.temperature = ui.FloatLogSlider(value=0.07, min=-2.3, max=0.3, step=0.05, description="temperature", readout_format=".3f", layout=wide, style=named)
-        self.batch = ui.IntSlider(value=6, min=2, max=8, description="batch size", layout=wide, style=named)
+        self.batch = ui.IntSlider(value=min(6, len(self.data)), min=2, max=min(8, len(self.data)), description="batch size", layout=wide, style=named)
         self.company = ui.Dropdown(options={"by chance": "chance", "hard: alike": "hard", "false: one caption twice": "false"}, description="negatives", layout=wide, style=named)
-        self.show = ui.ToggleButtons(options=["cosine", "probability", "gradient"], style={"button_width": "110px"})
+        self.show = ui.ToggleButtons(options=["cosine", "probability", "push"], style={"button_width": "110px"})
         self.table, self.numbers = ui.HTML(), ui.HTML()
         self.box = ui.VBox([ui.HBox([ui.VBox([self.temperature, self.batch, self.company]), self.numbers]), self.show, self.message, self.table])
         self._watch(self.temperature, self.batch, self.company, self.show)
@@ -171,8 +175,9 @@ class LossLab(Lab):
     def rows(self) -> list[int]:
         """Which pictures of the data are in the batch."""
         size = self.batch.value
-        if self.company.value == "hard":  # the first picture, and those whose captions lie nearest to its own
-            return (self.texts @ self.texts[0]).argsort(descending=True)[:size].tolist()
+        if self.company.value == "hard":  # the first picture, and those whose captions lie nearest to its own without being the same
+            order = (self.texts @ self.texts[0]).argsort(descending=True).tolist()
+            return [0, *(row for row in order if row and self.captions[row] != self.captions[0])][:size]
         return list(range(size))
 
     def answer(self) -> None:
@@ -181,8 +186,8 @@ class LossLab(Lab):
         if self.company.value == "false":
             texts[1], captions[1] = texts[0], captions[0]
         view = look_at_loss(self.images[rows], texts, self.temperature.value)
-        shown = {"cosine": view.cosines, "probability": view.probabilities, "gradient": view.gradient}[self.show.value]
-        self.table.value = matrix(shown, [self.data.images[row] for row in rows], captions, signed=self.show.value == "gradient")
+        shown = {"cosine": view.cosines, "probability": view.probabilities, "push": view.push}[self.show.value]
+        self.table.value = matrix(shown, [self.data.images[row] for row in rows], captions, signed=self.show.value == "push")
         self.numbers.value = (
             f'<div style="font-size: 16px; line-height: 1.5; padding-left: 24px"><b>InfoNCE {view.loss:.2f}</b> nats (a guesser: log {len(rows)} = {math.log(len(rows)):.2f})<br>'
             f"picture to text {view.rows:.2f}, text to picture {view.columns:.2f}<br>sigmoid loss {view.sigmoid:.2f}</div>")
@@ -259,10 +264,10 @@ class SceneLab(Lab):
             ui.Dropdown(options=options, description=name, layout=short)
             for name, options in (("place", tuple(PLACES)), ("style", STYLES), ("weather", WEATHERS), ("light", LIGHTS)))
         self.things = []
-        for number, noun in enumerate(("dog", "", "")):
+        for number, noun in enumerate((nouns[0], "", "")):
             self.things.append((
                 ui.Dropdown(options=("", *sorted(nouns)), value=noun, description=f"thing {number + 1}", layout=short),
-                ui.Dropdown(options=("its own", *COLORS), value="red" if number == 0 else "its own", layout=ui.Layout(width="110px")),
+                ui.Dropdown(options=("its own", *COLORS), value="its own", layout=ui.Layout(width="110px")),
                 *(ui.FloatSlider(value=value, min=low, max=1, step=0.02, description=name, readout=False, layout=ui.Layout(width="200px"), style={"description_width": "40px"})
                   for name, value, low in (("x", 0.3 + 0.2 * number, 0), ("y", 0.65, 0), ("size", 0.45, 0.1)))))
         self.shown, self.says = ui.HTML(), ui.HTML()
@@ -293,10 +298,11 @@ class SceneLab(Lab):
 
 @dataclass(frozen=True)
 class Try:
-    """One try in `PromptLab`: the templates, how many classes, and how it did on the split for choosing."""
+    """One try in `PromptLab`: the templates, the classes with their names in sentences, and how it did on how many pictures of which split."""
 
     templates: tuple[str, ...]
-    classes: int
+    labels: dict[str, str]
+    pictures: int
     accuracy: float
     interval: tuple[float, float]
     split: str = "choose"
@@ -310,7 +316,7 @@ def read_labels(text: str) -> dict[str, str]:
     """
     labels: dict[str, str] = {}
     for line in filter(str.strip, text.splitlines()):
-        label, _, name = line.partition(":")
+        label, _, name = line.partition(": ")
         label, name = label.strip(), (name or label).strip()
         if not label or not name:
             raise ValueError(f"in the line {line!r} a word is missing; write 'dog: a dog'")
@@ -356,24 +362,28 @@ class PromptLab(Lab):
         super().__init__()
         self.model, self.data = model, data
         self.targets = np.array([str(value) for value in data.facts[fact]])
-        found = all_words(self.targets) or tuple(sorted(set(self.targets)))
+        found = all_words(self.targets) if fact == "object" else tuple(sorted(set(self.targets) - {""}))
         self.start = labels or {word: article(word) if fact == "object" else word for word in found}
         self.features = image_features(model, data)
         self.vectors: dict[str, Tensor] = {}  # of every sentence read so far
         self.tries: list[Try] = []
-        self.own: Tensor | None = None  # the vector of an uploaded picture
-        self.index, self.revealed = 0, False
-        choose = np.arange(len(data)) % 2 == 0
-        self.splits = {"choose": np.nonzero(choose)[0], "test": np.nonzero(~choose)[0]}
+        self.own: Tensor | None = None  # the vector of an uploaded picture, and how it looks
+        self.thumbnail = ""
+        known = np.nonzero(self.targets != "")[0]  # a thing that was not painted has no colour to ask for
+        self.splits = {"choose": known[::2], "test": known[1::2]}
+        self.index, self.revealed = int(known[0]), False
+        self.kept = 0  # sentences that are never forgotten: those of the sets
         self._remember([fill(one, name) for templates in prompts.SETS.values() for one in templates for name in self.start.values()])
+        self.kept = len(self.vectors)
 
         self.labels = ui.Textarea(value="\n".join(f"{label}: {name}" for label, name in self.start.items()), layout=ui.Layout(width="260px", height="220px"))
         self.templates = ui.Textarea(value=template, placeholder="a picture of {}.", layout=ui.Layout(width="420px", height="90px"))
         self.sets = [ui.Checkbox(value=False, description=f"{name} ({len(templates)})", indent=False, layout=ui.Layout(width="120px")) for name, templates in prompts.SETS.items()]
         self.temperature = ui.FloatLogSlider(value=1 / inverse_temperature(model), min=-2.3, max=0, step=0.05, description="temperature", readout_format=".3f")
-        self.pictures = [ui.Button(description=str(number + 1), layout=ui.Layout(width="74px"), tooltip=f"picture {number + 1}") for number in range(min(gallery, len(data)))]
-        for number, button in enumerate(self.pictures):
-            button.on_click(lambda _, number=number: self.pick(number))
+        self.gallery = [int(row) for row in self.splits["choose"][:gallery]]  # never of the hidden split
+        self.pictures = [ui.Button(description=str(number + 1), layout=ui.Layout(width="74px"), tooltip=f"picture {number + 1}") for number in range(len(self.gallery))]
+        for row, button in zip(self.gallery, self.pictures):
+            button.on_click(lambda _, row=row: self.pick(row))
         self.upload = ui.FileUpload(accept="image/*", multiple=False, description="your own")
         self.upload.observe(lambda change: self.take(change["new"]), "value")
         self.keep, self.export, self.reveal = (ui.Button(description=text, icon=icon, layout=ui.Layout(width="auto")) for text, icon in (
@@ -382,7 +392,7 @@ class PromptLab(Lab):
         self.reveal.on_click(lambda _: self.note("test"))
         self.export.on_click(lambda _: self.link())
         self.says, self.score, self.log, self.file = ui.HTML(), ui.HTML(), ui.HTML(), ui.HTML()
-        gallery_row = ui.HBox([ui.VBox([ui.HTML(picture(data.images[number], 72)), button]) for number, button in enumerate(self.pictures)])
+        gallery_row = ui.HBox([ui.VBox([ui.HTML(picture(data.images[row], 72)), button]) for row, button in zip(self.gallery, self.pictures)])
         self.box = ui.VBox([
             gallery_row, self.upload,
             ui.HBox([
@@ -394,6 +404,8 @@ class PromptLab(Lab):
 
     def _remember(self, sentences: Sequence[str]) -> None:
         if new := [sentence for sentence in dict.fromkeys(sentences) if sentence not in self.vectors]:
+            for old in list(self.vectors)[self.kept : max(self.kept, len(self.vectors) - 20_000)]:  # the oldest of those typed
+                del self.vectors[old]
             self.vectors.update(zip(new, text_features(self.model, new)))
 
     def classifier(self, labels: dict[str, str], templates: Sequence[str]) -> Tensor:
@@ -414,22 +426,22 @@ class PromptLab(Lab):
             raise ValueError("no picture shows any of these classes, so there is nothing to count")
         guesses = (self.features[rows] @ self.classifier(labels, templates).T).argmax(1).numpy()
         hits = int((np.array(list(labels))[guesses] == self.targets[rows]).sum())
-        return Try(templates, len(labels), hits / len(rows), wilson(hits, len(rows)), split)
+        return Try(templates, labels, len(rows), hits / len(rows), wilson(hits, len(rows)), split)
 
     def answer(self) -> None:
         labels, templates = self.read()
         features = self.features[self.index : self.index + 1] if self.own is None else self.own
         probabilities = (features @ self.classifier(labels, templates).T / self.temperature.value).softmax(1)[0].tolist()
         right = str(self.targets[self.index]) if self.own is None else None
-        title = "your picture" if self.own is not None else f"picture {self.index + 1}"
+        title = f"your picture {self.thumbnail}" if self.own is not None else f"picture {self.gallery.index(self.index) + 1}"
         self.says.value = f"<b>{title}</b>{bars(dict(zip(labels, probabilities)), 8, right)}"
         tried = self.measure()
-        self.score.value = (f'<div style="font-size: 16px; margin: 6px 0">right on <b>{tried.accuracy:.1%}</b> of the pictures for choosing '
+        self.score.value = (f'<div style="font-size: 16px; margin: 6px 0">right on <b>{tried.accuracy:.1%}</b> of {tried.pictures} pictures for choosing '
                             f"({tried.interval[0]:.1%} to {tried.interval[1]:.1%}), {len(templates)} template{'s' * (len(templates) > 1)}, {len(labels)} classes</div>")
 
-    def pick(self, number: int) -> None:
+    def pick(self, row: int) -> None:
         """Ask about a picture of the gallery."""
-        self.index, self.own = number, None
+        self.index, self.own = row, None
         self.update()
 
     def take(self, files) -> None:
@@ -437,12 +449,14 @@ class PromptLab(Lab):
         if not files:
             return
         try:
-            content = Image.open(io.BytesIO(bytes(files[0]["content"]))).convert("RGB")
+            content = ImageOps.exif_transpose(Image.open(io.BytesIO(bytes(files[0]["content"])))).convert("RGBA")
+            content = Image.alpha_composite(Image.new("RGBA", content.size, "white"), content).convert("RGB")
         except Exception:  # whatever PIL says of a file that is no picture
             self.message.value = _sentence(f"{files[0]['name']} is not a picture that can be read here; choose a PNG or JPEG file")
             return
-        with torch.inference_mode():
-            self.own = self.model.encode_image(content).float().cpu()
+        content.thumbnail((512, 512))
+        self.thumbnail = picture(np.asarray(content), 64)
+        self.own = image_features(self.model, np.asarray(content)[None])
         self.update()
 
     def note(self, split: str) -> None:
@@ -458,7 +472,7 @@ class PromptLab(Lab):
         self.revealed |= split == "test"
         self.reveal.disabled = self.revealed
         rows = "".join(
-            f"<tr><td>{number}</td><td>{one.split}</td><td>{one.accuracy:.1%} ({one.interval[0]:.1%} to {one.interval[1]:.1%})</td><td>{html.escape(' | '.join(one.templates[:3]))}"
+            f"<tr><td>{number}</td><td>{one.split}</td><td>{one.accuracy:.1%} of {one.pictures} ({one.interval[0]:.1%} to {one.interval[1]:.1%})</td><td>{html.escape(' | '.join(one.templates[:3]))}"
             f"{' ...' if len(one.templates) > 3 else ''}</td></tr>" for number, one in enumerate(self.tries, 1))
         self.log.value = f'<table style="font-size: 14px"><tr><th>try</th><th>split</th><th>right</th><th>templates</th></tr>{rows}</table>'
 
@@ -466,9 +480,10 @@ class PromptLab(Lab):
         """The log of tries as CSV."""
         buffer = io.StringIO()
         writer = csv.writer(buffer)
-        writer.writerow(["try", "split", "accuracy", "low", "high", "classes", "templates"])
+        writer.writerow(["try", "split", "pictures", "accuracy", "low", "high", "classes", "templates"])
         for number, one in enumerate(self.tries, 1):
-            writer.writerow([number, one.split, f"{one.accuracy:.4f}", f"{one.interval[0]:.4f}", f"{one.interval[1]:.4f}", one.classes, " | ".join(one.templates)])
+            labels = " | ".join(f"{label}: {name}" for label, name in one.labels.items())
+            writer.writerow([number, one.split, one.pictures, f"{one.accuracy:.4f}", f"{one.interval[0]:.4f}", f"{one.interval[1]:.4f}", labels, " | ".join(one.templates)])
         return buffer.getvalue()
 
     def link(self) -> None:

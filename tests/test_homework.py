@@ -2,17 +2,32 @@
 
 import pytest
 
-from miniclip.homework import answer
+from miniclip.homework import EXERCISES, answer
 
 
-@pytest.mark.parametrize("given, expected, options, mark", [
-    (None, 3, {}, "?"), (3, 3, {}, "✓"), ("3", 3, {}, "✓"), (3.004, 3, {"tolerance": 0.01}, "✓"), (3.1, 3, {"tolerance": 0.01}, "✗"), ("three", 3, {}, "✗"),
-    (" Fall ", "fall", {}, "✓"), ("rise", "fall", {}, "✗"), ({1, 2}, {2, 1}, {}, "✓"), ([1], {1, 2}, {}, "✗"),
+@pytest.mark.parametrize("name, given, mark", [
+    ("01.negatives", None, "?"), ("01.negatives", 63, "✓"), ("01.negatives", "63", "✓"), ("01.negatives", 64, "✗"), ("01.negatives", "many", "✗"),
+    ("01.guesser", 10.4, "✓"), ("01.guesser", 10.38, "✗"), ("03.none", " Fall. ", "✓"), ("03.none", "rise", "✗"), ("03.none", 3, "✗"), ("01.guesser", float("nan"), "✗"),
 ])
-def test_an_answer_is_judged(capsys, given, expected, options, mark):
-    answer("how many?", given, expected, hint="count them", **options)
+def test_an_answer_is_judged(capsys, name, given, mark):
+    answer(name, given)
     said = capsys.readouterr().out
-    assert said.startswith(mark) and "how many?" in said
-    assert ("Hint: count them." in said) == (mark == "✗" and given != "three")
-    if given == "three":
-        assert "is not a number" in said
+    assert said.startswith(mark) and EXERCISES[name].question in said
+    if mark == "✗" and given != "many":
+        assert EXERCISES[name].hint in said
+    if mark != "✓" and not isinstance(EXERCISES[name].right, str):
+        assert str(EXERCISES[name].right) not in said.replace(EXERCISES[name].question, "")
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_the_right_answer_is_right_and_another_is_not(capsys, name):
+    exercise = EXERCISES[name]
+    answer(name, exercise.right)
+    answer(name, "no idea" if isinstance(exercise.right, str) else exercise.right + 1 + exercise.tolerance)
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("✓") and second.startswith("✗")
+
+
+def test_an_unknown_exercise_is_refused():
+    with pytest.raises(ValueError, match="there is no exercise '99.x'; there are 01.guesser"):
+        answer("99.x", 1)
