@@ -272,7 +272,7 @@ def bench(
     memory: Annotated[bool, typer.Option(help="Training: measure peak memory too, a process for each model.")] = True,
     json_: AsJson = False,
 ) -> None:
-    """Measure speed on the CPU, in about three minutes; training and inference beside open_clip and transformers where they are installed (pip install -e .[bench])."""
+    """Measure speed on the CPU; training and inference beside open_clip and transformers where they are installed (pip install -e .[bench])."""
     from . import bench as measure
 
     result: dict[str, dict] = {}

@@ -153,7 +153,7 @@ class LossLab(Lab):
 
     Args:
         model: anything with `encode_image` and `encode_text`.
-        data: a `CaptionedImages` of at least 12 pictures.
+        data: a `CaptionedImages` of at least 2 pictures.
     """
 
     def __init__(self, model, data):

@@ -13,6 +13,7 @@ import time
 import urllib.request
 from pathlib import Path
 
+import nbformat
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -27,13 +28,22 @@ def lab(tmp_path_factory):
     """JupyterLab on a copy of the notebooks; gives its address."""
     folder = tmp_path_factory.mktemp("lab")
     shutil.copytree(ROOT / "notebooks", folder / "notebooks", ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
+    for path in (folder / "notebooks").glob("*.ipynb"):  # saved outputs and counts would prove nothing
+        notebook = nbformat.read(path, as_version=4)
+        for cell in notebook.cells:
+            if cell.cell_type == "code":
+                cell.outputs, cell.execution_count = [], None
+        nbformat.write(notebook, path)
+    settings = folder / "settings" / "@jupyterlab" / "notebook-extension"  # every cell in the page, seen or not
+    settings.mkdir(parents=True)
+    (settings / "tracker.jupyterlab-settings").write_text('{"windowingMode": "none"}')
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     server = subprocess.Popen(
         [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}", "--allow-root", "--IdentityProvider.token=",
          f"--ServerApp.root_dir={folder}", "--LabApp.news_url=", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "JUPYTER_CONFIG_DIR": str(folder / "config")})
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "JUPYTER_CONFIG_DIR": str(folder / "config"), "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings")})
     try:
         for _ in range(240):
             try:
@@ -66,11 +76,18 @@ def run_all(page, address, name):
     """Open a notebook, run all its cells, and wait until the last one is done."""
     page.goto(f"{address}/{name}?reset")
     page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=90_000)
-    page.click("text=Run")
-    page.click('.lm-Menu-itemLabel:text-is("Run All Cells")')
+    for _ in range(10):  # a click that comes before the kernel is connected does nothing
+        page.wait_for_timeout(1500)
+        page.click("text=Run")
+        page.click('.lm-Menu-itemLabel:text-is("Run All Cells")')
+        try:
+            page.wait_for_function("() => /[0-9*]/.test(document.querySelector('.jp-CodeCell .jp-InputPrompt').innerText)", timeout=5_000)
+            break
+        except playwright.TimeoutError:
+            continue
     page.wait_for_function(
         """() => { const texts = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].map(p => p.innerText);
-                   return texts.length && !texts.some(t => t.includes('*')) && document.querySelector('.jp-Notebook-ExecutionIndicator')?.dataset.status === 'idle'; }""",
+                   return texts.length && texts.every(t => /[0-9]/.test(t)) && document.querySelector('.jp-Notebook-ExecutionIndicator')?.dataset.status === 'idle'; }""",
         timeout=240_000)
     assert page.locator('.jp-RenderedText[data-mime-type="application/vnd.jupyter.error"], .jp-OutputArea-output:has-text("Traceback")').count() == 0
 
@@ -144,7 +161,7 @@ def test_prompt_lab_answers_while_one_types_and_says_what_is_wrong(lab, page):
     ("03-zero-shot-transfer.ipynb", '.widget-text:has-text("find") input', [f"a {color} {thing}" for color in ("red", "blue", "green") for thing in ("dog", "bus", "hat", "fish")]),
 ])
 def test_a_widget_answers_within_a_tenth_of_a_second(lab, page, notebook, field, texts):
-    """At the 95th percentile, typing in the browser to the picture that changes; twice that where other tests compete for the cores."""
+    """Typing in the browser to the picture that changes, the slowest left out; three times a tenth is allowed, since the browser and JupyterLab share the two cores."""
     run_all(page, lab, notebook)
     box = wait_for(page, field)
     times = []
