@@ -149,7 +149,8 @@ def train(
 
         def score(model) -> dict[str, float]:
             return {"recall@10": evaluate_retrieval(model, watched, ks=(10,)).text_to_image[10]}
-    model, history = train_clip(data, config, minutes=minutes, seen=seen, recipe=recipe, score=score, out=out, resume=resume, device=device, precision=precision)
+    looks = (0.003, 0.006, 0.012, 0.025, 0.05, *(tenth / 10 for tenth in range(1, 11)))  # most happens early
+    model, history = train_clip(data, config, minutes=minutes, seen=seen, recipe=recipe, score=score, scores=looks, out=out, resume=resume, device=device, precision=precision)
 
     figure = out.with_suffix(".png")
     if photos is None:

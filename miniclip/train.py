@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -208,7 +208,7 @@ def train(
     seen: int | None = None,
     recipe: Recipe = Recipe(),
     score: Callable[[CLIP], dict[str, float]] | None = None,
-    scores: int = 10,
+    scores: int | Sequence[float] = 10,
     out: str | Path | None = None,
     save_every: float = 60.0,
     resume: bool = False,
@@ -223,7 +223,8 @@ def train(
         preset: a name from `PRESETS` or a configuration; the vocabulary is learned from the captions.
         minutes, seen: the budget, as wall-clock minutes or as pictures seen (repeats count); give one.
         recipe: batch size, optimizer, augmentation, seed.
-        score: measures the model along the way, `scores` times; what it returns goes into the history.
+        score: measures the model along the way; what it returns goes into the history.
+        scores: how many times, evenly; or when, as shares of the budget.
         out: checkpoint file, written every `save_every` seconds, on Ctrl-C and at the end.
         resume: go on from `out` if it exists; the data, sizes and recipe must be those it was started with.
         device: by default the fastest here.
@@ -278,8 +279,8 @@ def train(
             hub.save(model, out, notes, None if done else memory_by_name(optimizers, model))
 
     bar = tqdm(total=100, desc="training", unit="%", disable=not progress, bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed} {postfix}")
-    done, losses, look = min(1.0, share()), [], max(1, scores)
-    next_look = (math.floor(done * look) + 1) / look
+    done, losses = min(1.0, share()), []
+    looks = [when for when in ([(k + 1) / scores for k in range(scores)] if isinstance(scores, int) else sorted(scores)) if when > done]
     bar.update(100 * done)
     with bar, interruptible() as interrupted:
         while done < 1 and not interrupted():
@@ -308,8 +309,8 @@ def train(
             step += 1
             before, done = done, min(1.0, share())
             bar.update(100 * (done - before))
-            if done >= next_look:
-                next_look = (math.floor(done * look) + 1) / look
+            if looks and done >= looks[0]:
+                looks = [when for when in looks if when > done]
                 model.eval()
                 row = {"seen": step * recipe.batch_size, "minutes": spent(), "loss": torch.stack(losses).mean().item(), "scale": model.logit_scale.exp().item()}
                 history.rows.append(row | (score(model) if score else {}))

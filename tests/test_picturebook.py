@@ -25,7 +25,7 @@ def some():
 
 # ---- the same everywhere
 
-@pytest.mark.parametrize("size, expected", [(32, "882613d3fc43432b"), (64, "8a8cf3a16e1cf264"), (160, "4fa12e144bc7e13e")])
+@pytest.mark.parametrize("size, expected", [(32, "b038277c4a94b3d9"), (64, "9c82be5e46020a3e"), (160, "96eb689af2582e51")])
 def test_the_same_seed_gives_the_same_bytes_on_every_machine(size, expected):
     assert digest(picturebook(40, seed=3, size=size)) == expected
 
@@ -186,7 +186,7 @@ def test_captions_tell_the_truth(some):
             for other, where in PLACES.items():
                 if other != place:
                     assert not any(f" {phrase} " in said for phrase in where.phrases), (text, place)
-            there = {word for meaning in MEANINGS.values() if meaning.word in nouns[:count] for word in (meaning.word, *meaning.synonyms, meaning.kind)}
+            there = {word for meaning in MEANINGS.values() if meaning.word in nouns[:count] for word in (meaning.word, *meaning.synonyms, meaning.kind, "thing")}
             assert any(word in said or plural(word) in said for word in there), (text, nouns)
 
 

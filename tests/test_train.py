@@ -177,6 +177,8 @@ def test_scores_come_along_the_way(data):
     _, history = run(data, score=lambda model: {"object": 0.5, "training": float(model.training)}, scores=3)
     assert history.column("object") == ([64, 128, 192], [0.5] * 3) and history.column("training")[1] == [0.0] * 3
     assert history.column("loss")[0] == [64, 128, 192]
+    _, early = run(data, scores=(1.0, 0.3))
+    assert early.column("loss")[0] == [64, 192]
 
 
 # ---- the parts

@@ -57,7 +57,7 @@ class World:
 
     nouns: str | tuple[str, ...] = "all"
     places: tuple[str, ...] = tuple(PLACES)
-    objects: int | Mapping[int, float] = field(default_factory=lambda: {1: 0.55, 2: 0.3, 3: 0.09, 4: 0.06})
+    objects: int | Mapping[int, float] = field(default_factory=lambda: {1: 0.4, 2: 0.4, 3: 0.12, 4: 0.08})
     alike: float = 0.2
     styles: Mapping[str, float] = field(default_factory=lambda: {"full": 0.92, "sketch": 0.04, "cutout": 0.04})
     weathers: Mapping[str, float] = field(default_factory=lambda: {"clear": 0.76, "rain": 0.08, "snowfall": 0.08, "fog": 0.08})
@@ -98,7 +98,7 @@ class World:
         names = [rng.choice(self.nouns)] * count if alike else [rng.choice(self.nouns) for _ in range(count)]
         home = [place for place in (MEANINGS[names[0]].home if names else ()) if place in self.places]
         place = rng.choice(home) if home and rng.random() < 0.7 else rng.choice(self.places)
-        low, high = {0: (0.4, 0.8), 1: (0.4, 0.82), 2: (0.32, 0.5), 3: (0.27, 0.4), 4: (0.25, 0.36)}.get(count, (0.2, 0.28))
+        low, high = {0: (0.4, 0.8), 1: (0.4, 0.82), 2: (0.36, 0.54), 3: (0.27, 0.4), 4: (0.25, 0.36)}.get(count, (0.2, 0.28))
         things: list[Thing] = []
         paint = rng.choice(tuple(COLORS))  # things of one kind often share their colour
         for name in names:

@@ -42,7 +42,7 @@ class CaptionStyle:
         color, size, place, weather, light: say them, of what has any.
         count: give the number where there are several of a kind; otherwise the plural alone.
         relation: say where two things stand to each other; otherwise "and", "with", "next to".
-        synonym, kind: use another word ("puppy") or the kind ("an animal") for a thing.
+        synonym, kind: use another word ("puppy"), or the kind ("an animal", "a thing"), for a thing.
         lead_in: begin with "a photo of" or the like; style: begin with the drawing style, where it is not the full one.
         model: name the model of a family ("a tulip" for a flower).
         verb: let an animal stand or rest.
@@ -50,7 +50,7 @@ class CaptionStyle:
         ValueError: for a value outside 0 to 1.
     """
 
-    mention: float = 0.9
+    mention: float = 0.8
     color: float = 0.7
     size: float = 0.1
     place: float = 0.5
@@ -59,7 +59,7 @@ class CaptionStyle:
     count: float = 0.03
     relation: float = 0.3
     synonym: float = 0.15
-    kind: float = 0.05
+    kind: float = 0.08
     lead_in: float = 0.4
     style: float = 0.7
     model: float = 0.0
@@ -78,7 +78,9 @@ def _word(thing: Thing, style: CaptionStyle, rng: Random) -> str:
         return MODEL_NAMES[meaning.word][thing.model]
     if meaning.synonyms and rng.random() < style.synonym:
         return rng.choice(meaning.synonyms)
-    return meaning.kind if rng.random() < style.kind else meaning.word
+    if rng.random() >= style.kind:
+        return meaning.word
+    return rng.choice((meaning.kind, "thing"))
 
 
 def _noun_phrase(group: list[Thing], style: CaptionStyle, rng: Random, colorless: bool) -> str:
