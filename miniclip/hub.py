@@ -82,16 +82,25 @@ def read(path: str | Path) -> tuple[CLIP, dict, dict[str, torch.Tensor]]:
     return model.eval(), training, {name: tensor for name, tensor in tensors.items() if not name.startswith("model.")}
 
 
+def pick_device(name: str | torch.device | None = None) -> torch.device:
+    """The device of that name; without one the fastest at hand: CUDA, then Apple's MPS, then the CPU."""
+    best = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        return torch.empty(0, device=name or best).device
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"there is no device {name!r} here; leave it out to use {best}") from error
+
+
 def load(path: str | Path, device: str | torch.device | None = None) -> CLIP:
     """Load a model, ready to use.
 
     Args:
         path: the name of a model that ships with the package ("picturebook", "photos"), or a file that `save` or training wrote.
-        device: where to put it; by default the CPU.
+        device: where to put it; by default the fastest here, see `pick_device`.
     Raises:
-        FileNotFoundError, ValueError: as `read`.
+        FileNotFoundError, ValueError: as `read`, and for a device that is not here.
     """
     if not Path(path).exists():
         path = SHIPPED.get(str(path), path)
     model, _, _ = read(path)
-    return model.to(device) if device else model
+    return model.to(pick_device(device))

@@ -313,7 +313,7 @@ class CLIP(nn.Module):
             x = torch.stack(arrays) if arrays else torch.empty(0)
         if x.dtype != torch.uint8 or x.ndim != 4 or x.shape[-1] != 3:
             raise ValueError(f"expected pictures as PIL images or uint8 (B, H, W, 3), got {x.dtype} {tuple(x.shape)}")
-        x = x.to(self.device).permute(0, 3, 1, 2).float() / 255  # (B, 3, H, W)
+        x = x.permute(0, 3, 1, 2).float() / 255  # (B, 3, H, W)
         size, (height, width) = self.config.image_size, x.shape[2:]
         if (height, width) != (size, size):
             scale = size / min(height, width)
@@ -321,7 +321,7 @@ class CLIP(nn.Module):
             x = F.interpolate(x, (height, width), mode="bicubic", antialias=True).clamp(0, 1)
             top, left = (height - size) // 2, (width - size) // 2
             x = x[:, :, top : top + size, left : left + size]
-        return (x - self.mean) / self.std
+        return (x.to(self.device) - self.mean) / self.std
 
     def encode_image(self, images) -> Tensor:
         """Pictures (anything `preprocess` takes, or its float result (B, 3, S, S)) to unit vectors (B, E)."""

@@ -12,14 +12,16 @@ import textwrap
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from matplotlib.patches import Rectangle
 
 INK = {
-    "object": "#0072B2", "color": "#D55E00", "place": "#009E73", "loss": "#555555",
+    "object": "#000000", "color": "#CC79A7", "place": "#56B4E9", "loss": "#555555",
     "right": "#009E73", "wrong": "#D55E00", "other": "#BBBBBB", "image": "#0072B2", "text": "#E69F00",
 }
+SHADES = LinearSegmentedColormap.from_list("shades", ["white", INK["image"]])  # of a matrix: the higher, the darker
 SIZES = {"font.size": 12, "axes.titlesize": 13, "axes.labelsize": 12, "axes.spines.top": False, "axes.spines.right": False}
 
 
@@ -42,6 +44,11 @@ class Plot(Figure):
         from IPython.display import HTML, display
 
         display(HTML(self.to_html()))
+
+
+def numbers(values) -> np.ndarray:
+    """Numbers to draw, from a list, an array, or a tensor on any device."""
+    return values.detach().cpu().numpy() if hasattr(values, "detach") else np.asarray(values)
 
 
 def subplots(rows: int = 1, columns: int = 1, size: tuple[float, float] = (6, 4), **options) -> tuple[Plot, np.ndarray]:
@@ -134,15 +141,15 @@ def plot_history(history) -> Plot:
 
 def similarity(matrix, images: np.ndarray | None = None, texts: Sequence[str] = (), title: str = "cosine of picture and text", diagonal: bool = True, limits: tuple[float, float] | None = None) -> Plot:
     """A similarity matrix (rows pictures, columns texts) with the pictures and texts at its edges, numbers in its cells, and its diagonal framed."""
-    values = np.asarray(matrix, dtype=float)
+    values = numbers(matrix).astype(float)
     rows, columns = values.shape
     figure, ((axis,),) = subplots(1, 1, (1.5 + 0.95 * columns, 1.9 + 0.8 * rows))
     low, high = limits or (values.min(), values.max())
-    shown = axis.imshow(values, cmap="cividis", aspect="auto", vmin=low, vmax=high)
-    middle = (low + high) / 2
+    shown = axis.imshow(values, cmap=SHADES, aspect="auto", vmin=low, vmax=high)
+    dark = low + 0.6 * (high - low)
     for i in range(rows):
         for j in range(columns):
-            axis.text(j, i, f"{values[i, j]:.2f}", ha="center", va="center", fontsize=11, color="white" if values[i, j] < middle else "black")
+            axis.text(j, i, f"{values[i, j]:.2f}", ha="center", va="center", fontsize=11, color="white" if values[i, j] > dark else "black")
         if diagonal and i < columns:
             axis.add_patch(Rectangle((i - 0.5, i - 0.5), 1, 1, fill=False, edgecolor=INK["right"], linewidth=4))
     axis.set_xticks(range(columns), ["\n".join(textwrap.wrap(text, 14)[:4]) for text in texts] or range(columns), fontsize=9)
@@ -205,7 +212,7 @@ def confusion(counts: np.ndarray, labels: Sequence[str], title: str = "") -> Plo
     """What is taken for what: rows the truth, columns the guess, counts in the cells that are not zero."""
     size = 2.2 + 0.42 * len(labels)
     figure, ((axis,),) = subplots(1, 1, (size + 0.6, size))
-    axis.imshow(counts, cmap="Blues", vmax=counts.max() * 1.3)
+    axis.imshow(counts, cmap=SHADES, vmax=counts.max() * 1.5)
     for i, j in zip(*np.nonzero(counts)):
         axis.text(j, i, int(counts[i, j]), ha="center", va="center", fontsize=10, color="black" if i == j else INK["wrong"], fontweight=None if i == j else "bold")
     axis.set_xticks(range(len(labels)), labels, rotation=60, ha="right")
@@ -223,8 +230,8 @@ def heat(images: Sequence[np.ndarray], maps: Sequence[np.ndarray], titles: Seque
     figure, axes = subplots(rows, columns, (2.7 * columns, 2.9 * rows))
     for axis in axes.flat:
         axis.axis("off")
+    maps = [numbers(values) for values in maps]
     for axis, image, values, title in zip(axes.flat, images, maps, titles):
-        values = np.asarray(values)
         axis.imshow(image, extent=(0, 1, 1, 0))
         axis.imshow(values, extent=(0, 1, 1, 0), cmap="inferno", alpha=0.6, interpolation="bilinear")
         axis.set_title(title, fontsize=12)
@@ -235,16 +242,18 @@ def heat(images: Sequence[np.ndarray], maps: Sequence[np.ndarray], titles: Seque
         row, column = np.unravel_index(np.argmax(values), np.shape(values))
         return f"{'upper' if row < np.shape(values)[0] / 2 else 'lower'} {'left' if column < np.shape(values)[1] / 2 else 'right'}"
 
-    figure.alt = "maps over pictures: " + "; ".join(f"{title}, brightest {where(np.asarray(values))}" for title, values in zip(titles, maps))
+    figure.alt = "maps over pictures: " + "; ".join(f"{title}, brightest {where(values)}" for title, values in zip(titles, maps))
     return figure
 
 
-def points(groups: dict[str, np.ndarray], notes: Sequence[tuple[float, float, str]] = (), title: str = "", xlabel: str = "", ylabel: str = "", faint: Sequence[str] = ()) -> Plot:
-    """Groups of points (n, 2) in the plane, with some notes beside points."""
+def points(groups: dict[str, np.ndarray], notes: Sequence[tuple[float, float, str]] = (), title: str = "", xlabel: str = "", ylabel: str = "", links: int = 0) -> Plot:
+    """Groups of points (n, 2) in the plane, with some notes beside points; the first `links` rows of the first two groups are joined by lines."""
     figure, ((axis,),) = subplots(1, 1, (9, 6.5))
     marks = iter("osD^vPX*<>")
     for name, xy in groups.items():
-        axis.scatter(*np.asarray(xy).T, label=name, s=28, alpha=0.35 if name in faint else 0.8, marker=next(marks), color=INK.get(name))
+        axis.scatter(*np.asarray(xy).T, label=name, s=28, alpha=0.8, marker=next(marks), color=INK.get(name))
+    for pair in zip(*[xy[:links] for xy in list(groups.values())[:2]]):
+        axis.plot(*np.array(pair).T, color="#555555", linewidth=1, zorder=0)
     for x, y, note in notes:
         axis.annotate(note, (x, y), xytext=(4, 4), textcoords="offset points", fontsize=10)
     axis.set(title=title, xlabel=xlabel, ylabel=ylabel)

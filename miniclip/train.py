@@ -26,6 +26,7 @@ from tqdm.auto import tqdm
 
 from . import hub
 from .data import CaptionedImages
+from .hub import pick_device
 from .loss import info_nce, sigmoid_loss
 from .model import CLIP, CLIPConfig
 from .optim import make_optimizers, memory_by_name, restore, schedule
@@ -92,15 +93,6 @@ class History:
         from .plots import plot_history
 
         return plot_history(self)
-
-
-def pick_device(name: str | torch.device | None = None) -> torch.device:
-    """The device of that name; without one the fastest at hand: CUDA, then Apple's MPS, then the CPU."""
-    best = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        return torch.empty(0, device=name or best).device
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"there is no device {name!r} here; leave it out to use {best}") from error
 
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}

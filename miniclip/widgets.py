@@ -29,7 +29,7 @@ from .data.picturebook.scene import LIGHTS, STYLES, WEATHERS
 from .loss import info_nce, sigmoid_loss
 from .plots import INK
 from .retrieval import caption_features, nearest, search
-from .zeroshot import fill, image_features, inverse_temperature, text_features, wilson
+from .zeroshot import classifier, classify, fill, image_features, inverse_temperature, text_features, wilson
 
 
 def picture(image: np.ndarray, width: int = 64, alt: str = "a picture") -> str:
@@ -241,6 +241,29 @@ class SearchBox(Lab):
         self.words.value = f'<div style="display: flex; gap: 16px; font-size: 15px; line-height: 1.5">{picture(self.data.images[row], 150)}<div>{"".join(lines)}</div></div>'
 
 
+def scene_classifiers(model, nouns: Sequence[str] = tuple(MEANINGS), template: str = prompts.SIMPLE) -> dict[str, tuple[tuple[str, ...], Tensor]]:
+    """What can be asked of a scene: {question: (its C labels, their vectors (C, E))} for the thing, the place and the colour."""
+    words = tuple(dict.fromkeys(MEANINGS[noun].word for noun in nouns))
+    asked = {
+        "thing": (words, map(article, words)),
+        "place": (tuple(PLACES), (f"something {place.phrases[0]}" for place in PLACES.values())),
+        "color": (tuple(COLORS), (f"{article(color)} thing" for color in COLORS)),
+    }
+    return {question: (labels, classifier(model, list(names), template)) for question, (labels, names) in asked.items()}
+
+
+def look_at_scene(model, scene: Scene, classifiers: dict[str, tuple[tuple[str, ...], Tensor]] | None = None, size: int = 128) -> dict[str, dict[str, float]]:
+    """What `SceneLab` says of a scene: {question: {label: probability}}, likeliest first.
+
+    Args:
+        model: anything with `encode_image` and `encode_text`.
+        classifiers: what `scene_classifiers` gave, where it is at hand.
+        size: the picture's height and width in pixels.
+    """
+    pixels = np.array(scene.draw(size))
+    return {question: classify(model, pixels, labels, vectors=vectors) for question, (labels, vectors) in (classifiers or scene_classifiers(model)).items()}
+
+
 class SceneLab(Lab):
     """Compose a scene of Picturebook and see what the model says of it.
 
@@ -252,13 +275,7 @@ class SceneLab(Lab):
 
     def __init__(self, model, nouns: Sequence[str] = tuple(MEANINGS), template: str = prompts.SIMPLE, size: int = 128):
         super().__init__()
-        self.model, self.size = model, size
-        words = tuple(dict.fromkeys(MEANINGS[noun].word for noun in nouns))
-        self.questions = {
-            "thing": (words, text_features(model, [fill(template, article(word)) for word in words])),
-            "place": (tuple(PLACES), text_features(model, [fill(template, f"something {place.phrases[0]}") for place in PLACES.values()])),
-            "color": (tuple(COLORS), text_features(model, [fill(template, f"{article(color)} thing") for color in COLORS])),
-        }
+        self.model, self.size, self.classifiers = model, size, scene_classifiers(model, nouns, template)
         short = ui.Layout(width="210px")
         self.place, self.style, self.weather, self.light = (
             ui.Dropdown(options=options, description=name, layout=short)
@@ -282,14 +299,9 @@ class SceneLab(Lab):
         return Scene(place=self.place.value, things=things, weather=self.weather.value, light=self.light.value, style=self.style.value)
 
     def answer(self) -> None:
-        pixels = np.array(self.scene().draw(self.size))
-        self.shown.value = picture(pixels, 260)
-        parts = []
-        with torch.inference_mode():
-            features = self.model.encode_image(pixels).float().cpu()
-        for question, (labels, vectors) in self.questions.items():
-            probabilities = (inverse_temperature(self.model) * features @ vectors.T).softmax(1)[0].tolist()
-            parts.append(f"<div><b>{question}</b>{bars(dict(zip(labels, probabilities)), 4)}</div>")
+        scene = self.scene()
+        self.shown.value = picture(scene.draw(self.size), 260)
+        parts = [f"<div><b>{question}</b>{bars(said, 4)}</div>" for question, said in look_at_scene(self.model, scene, self.classifiers, self.size).items()]
         self.says.value = f'<div style="display: flex; gap: 12px; flex-wrap: wrap">{"".join(parts)}</div>'
 
 
@@ -370,7 +382,7 @@ class PromptLab(Lab):
         self.own: Tensor | None = None  # the vector of an uploaded picture, and how it looks
         self.thumbnail = ""
         known = np.nonzero(self.targets != "")[0]  # a thing that was not painted has no colour to ask for
-        self.splits = {"choose": known[::2], "test": known[1::2]}
+        self.splits = {"choose": known[::2], "test": known[1::2]}  # what `zeroshot.evaluate` is asked about
         self.index, self.revealed = int(known[0]), False
         self.kept = 0  # sentences that are never forgotten: those of the sets
         self._remember([fill(one, name) for templates in prompts.SETS.values() for one in templates for name in self.start.values()])

@@ -11,7 +11,7 @@ from PIL import Image
 import miniclip
 from miniclip import World, info_nce
 from miniclip.benchmarks import single_objects
-from miniclip.widgets import LossLab, PromptLab, SceneLab, SearchBox, look_at_loss, read_labels, read_templates
+from miniclip.widgets import LossLab, PromptLab, SceneLab, SearchBox, look_at_loss, look_at_scene, read_labels, read_templates
 from miniclip.zeroshot import fill
 
 NOUNS = ("dog", "cat", "bus", "apple")
@@ -76,6 +76,8 @@ def test_scene_lab_draws_what_it_says(model):
     assert "cannot be painted" in lab.message.value
     lab.things[0][1].value = "its own"
     assert not lab.message.value
+    said = look_at_scene(model, scene)
+    assert next(iter(said["thing"])) == "bus" and next(iter(said["place"])) == "sea" and sum(said["color"].values()) == pytest.approx(1)
 
 
 def test_prompt_lab_counts_as_evaluate_does(model, data):
