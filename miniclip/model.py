@@ -230,13 +230,17 @@ class VisionTransformer(nn.Module):
         """What the last block says of each place: (B, 3, H, W) -> (B, N, D), a class token first where there is one."""
         return self.blocks(self.embed(images))
 
-    def forward(self, images: Tensor) -> Tensor:
-        """(B, 3, H, W) -> (B, E), not yet of unit length."""
+    def features(self, images: Tensor) -> Tensor:
+        """What a picture is to the tower before it is projected into the shared space, as linear probes take it (paper A.3): (B, 3, H, W) -> (B, D)."""
         if self.class_embedding is None:
             x = self.tokens(images).mean(dim=1)  # (B, D)
         else:
             x = self.blocks(self.embed(images), read=torch.zeros(len(images), dtype=torch.long, device=images.device))[:, 0]  # (B, D)
-        return self.ln_post(x) @ self.projection
+        return self.ln_post(x)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, 3, H, W) -> (B, E), not yet of unit length."""
+        return self.features(images) @ self.projection
 
 
 class TextTransformer(nn.Module):

@@ -128,12 +128,16 @@ class Batches:
         self.mean, self.std = (torch.tensor(value, device=device).view(3, 1, 1) for value in (config.mean, config.std))
         self.epoch, self.order = -1, torch.empty(0)
 
-    def __call__(self, step: int) -> tuple[Tensor, Tensor]:
+    def rows(self, step: int) -> Tensor:
+        """Which pictures step number `step` looks at: (B,) row numbers; each epoch goes once through all, in an order of its own."""
         B, n = self.recipe.batch_size, len(self.counts)
         epoch, first = divmod(step, n // B)
         if epoch != self.epoch:
             self.epoch, self.order = epoch, torch.randperm(n, generator=random_numbers(self.recipe.seed, "epoch", epoch))
-        rows = self.order[first * B : (first + 1) * B]  # (B,)
+        return self.order[first * B : (first + 1) * B]
+
+    def __call__(self, step: int) -> tuple[Tensor, Tensor]:
+        B, rows = self.recipe.batch_size, self.rows(step)
         rng = random_numbers(self.recipe.seed, "step", step)
         chosen = self.starts[rows] + (torch.rand(self.recipe.captions, B, generator=rng) * self.counts[rows]).long()  # (captions, B)
         images = self.images[rows.to(self.device)] if self.on_device else torch.from_numpy(self.images[rows.numpy()]).to(self.device)

@@ -1,0 +1,77 @@
+"""Promises of the rivals: they learn what they are asked to, from the same pictures in the same order as CLIP."""
+
+import pytest
+import torch
+
+import miniclip
+from miniclip import CLIPConfig, Recipe, World, baselines
+from miniclip.baselines import BagOfWords, Captioner, evaluate_rival
+from miniclip.train import Batches
+
+SMALL = CLIPConfig(image_size=32, vision_width=64, vision_layers=1, text_width=64, text_layers=1, embed_dim=32, vocab_size=500)
+NOUNS = ("apple", "tree", "bus", "whale")
+NAMES = ("an apple", "a tree", "a bus", "a whale")
+EASY = World(nouns=NOUNS, objects=1, places=("grass",), lights={"day": 1}, weathers={"clear": 1}, styles={"full": 1}, painted=0)
+OPTIONS = {"recipe": Recipe(batch_size=32, captions=1), "scores": 4, "device": "cpu", "progress": False}
+
+
+@pytest.fixture(scope="module")
+def data():
+    return miniclip.data.picturebook(512, seed=1, size=32, world=EASY)
+
+
+@pytest.fixture(scope="module")
+def test():
+    return miniclip.data.picturebook(100, seed=2, size=32, world=EASY)
+
+
+def test_a_supervised_tower_learns_its_classes_and_knows_no_others(data, test):
+    model, history = baselines.supervised(data, data.facts["object"], NOUNS, SMALL, seen=32 * 40, **OPTIONS)
+    assert evaluate_rival(model, test, test.facts["object"], NOUNS).accuracy > 0.8 and len(history.rows) == 4
+    with pytest.raises(ValueError, match="trained on 4 classes and cannot be asked about 5"):
+        evaluate_rival(model, test, test.facts["object"], (*NOUNS, "dog"))
+    with pytest.raises(ValueError, match="a target among the 3 labels"):
+        baselines.supervised(data, data.facts["object"], NOUNS[:3], SMALL, seen=64, **OPTIONS)
+
+
+@pytest.mark.parametrize("train", [baselines.bag_of_words, baselines.captioner])
+def test_predicting_captions_teaches_to_name(data, test, train):
+    model, history = train(data, SMALL, seen=32 * 60, **OPTIONS)
+    losses = history.column("loss")[1]
+    assert losses[-1] < losses[0] - 0.5
+    assert evaluate_rival(model, test, test.facts["object"], NOUNS, NAMES, calibrate=data[:64]).accuracy > 0.6  # chance 0.25
+
+
+def test_a_bag_is_what_stands_in_the_caption(data):
+    model = BagOfWords(baselines._start(data, SMALL, {}))
+    tokens = model.tokenizer(["a bus a bus", "a tree"], 32)
+    bag = baselines._bag(tokens, model.config)
+    assert bag.sum(1).tolist() == [2.0, 2.0] and bag[0, tokens[0, 2]] == 1 and not bag[:, :3].any()
+    images, rows = torch.randn(2, 3, 32, 32), torch.arange(2)
+    by_hand = -torch.stack([model(images)[i, bag[i].bool()].mean() for i in range(2)]).mean()
+    assert torch.isclose(model.loss(images, tokens, rows), by_hand)
+
+
+def test_a_captioner_is_a_language_model(data):
+    """The probabilities of all next tokens add up to 1; a word does not see what follows; padding changes nothing."""
+    torch.manual_seed(0)
+    model = Captioner(baselines._start(data, SMALL, {})).eval()
+    patches = model.read(torch.randn(1, 3, 32, 32))
+    start, end = model.tokenizer.start, model.tokenizer.end
+    everything = torch.tensor([[start, token] for token in range(1, model.config.vocab_size)])
+    total = model(patches.expand(len(everything), -1, -1), everything)[:, 0].exp().sum()
+    assert 0.9 < total < 1  # all but padding
+    one, two = torch.tensor([[start, 7, 8, end]]), torch.tensor([[start, 7, 9, end]])
+    assert torch.allclose(model(patches, one)[0, 0], model(patches, two)[0, 0], atol=1e-6) and not torch.allclose(model(patches, one)[0, 2], model(patches, two)[0, 2])
+    padded = torch.nn.functional.pad(one, (0, 5))
+    assert torch.allclose(model(patches, padded)[0, :3], model(patches, one)[0], atol=1e-5) and not model(patches, padded)[0, 3:].any()
+
+
+def test_everyone_sees_the_same_pictures_in_the_same_order(data):
+    recipe, seen = Recipe(batch_size=32, captions=1), []
+    clip = baselines._start(data, SMALL, {"recipe": recipe})
+    baselines.fit(BagOfWords(clip), data, lambda images, tokens, rows: seen.append(rows) or clip.visual(images).sum() * 0, seen=32 * 3, **OPTIONS)
+    batches = Batches(data, clip.tokenizer, clip.config, recipe, torch.device("cpu"))
+    assert len(seen) == 3 and all(torch.equal(rows, batches.rows(step)) for step, rows in enumerate(seen))
+    again, _ = miniclip.train(data, SMALL, seen=32, recipe=recipe, device="cpu", progress=False)
+    assert again.tokenizer.to_json() == clip.tokenizer.to_json()
