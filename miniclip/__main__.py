@@ -239,6 +239,30 @@ def pack(
 
 
 @data_app.command()
+def coco(
+    split: Annotated[str, typer.Option(help="train2017 (118,287 photos) or val2017 (5,000).")] = "train2017",
+    images: Annotated[Optional[int], typer.Option(min=1, help="How many photos; all, if it is left out. A smaller subset is part of a larger one.")] = None,
+    size: Annotated[int, typer.Option(help="Height and width in pixels.")] = 128,
+    out: Annotated[Optional[Path], typer.Option(help="Folder to write the packed data set to; by default one inside --cache.")] = None,
+    licenses: Annotated[str, typer.Option(help="Keep only photos under these licences, by COCO's numbers, such as 4,5,7,8.")] = "",
+    keep_originals: Annotated[bool, typer.Option("--keep-originals", help="Keep the photos as they came, too.")] = False,
+    connections: Annotated[int, typer.Option(help="Photos fetched at a time, 1 to 32.")] = 8,
+    cache: Annotated[Path, typer.Option(help="Folder for the captions file and for unfinished work.")] = Path("datasets/coco"),
+    server: Annotated[str, typer.Option(help="Address of COCO's server or of a mirror.")] = "http://images.cocodataset.org",
+) -> None:
+    """Fetch COCO 2017 captions, or a part of them, and pack it; stop it and start it again as you like."""
+    from .data import coco as fetch
+
+    if bad := [number for number in licenses.split(",") if number and not number.strip().isdigit()]:
+        raise ValueError(f"--licenses is a list of numbers such as 4,5, not {bad[0]!r}")
+    chosen = [int(number) for number in licenses.split(",") if number]
+    packed = fetch(split, images, size, out, licenses=chosen, keep_originals=keep_originals, connections=connections, cache=cache, server=server)
+    place = Path(packed.images.filename).parent
+    console.print(f"{packed.report}\n{len(packed):,} pictures are in {place}, and whose they are in {place / 'attribution.csv'}\n"
+                  f"Train with: python -m miniclip train --preset tiny --data {place}", markup=False)
+
+
+@data_app.command()
 def show(
     out: Annotated[Path, typer.Option(help="The figure to write.")] = Path("contact-sheet.png"),
     images: Images = None,

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from miniclip.data import coco
+from miniclip.data import folders
 from miniclip.data.captioned import CaptionedImages, load
-from miniclip.data.coco import folder, pack, read_captions
+from miniclip.data.folders import folder, pack, read_captions
 
 REAL = Path(__file__).parents[2] / "shared/data"
 needs_photos = pytest.mark.skipif(not REAL.is_dir(), reason=f"the real photos for development are not at {REAL}")
@@ -367,7 +367,7 @@ def test_limit_counts_photos_kept(zoo):
 @pytest.fixture
 def reads(monkeypatch):
     """The names of the files decoded; after `stop_after` of them the user interrupts."""
-    names, real = [], coco._square
+    names, real = [], folders.square
 
     def counted(path, size):
         if len(names) == counted.stop_after:
@@ -376,7 +376,7 @@ def reads(monkeypatch):
         return real(path, size)
 
     counted.stop_after = -1
-    monkeypatch.setattr(coco, "_square", counted)
+    monkeypatch.setattr(folders, "square", counted)
     return names, counted
 
 
@@ -397,7 +397,7 @@ def test_a_finished_pack_opens_without_reading_a_photo(zoo, tmp_path, reads):
 @pytest.mark.parametrize("stop", range(0, 12))
 @pytest.mark.parametrize("flush", [1, 4, 256])
 def test_an_interrupted_pack_goes_on_and_decodes_nothing_twice(zoo, tmp_path, reads, monkeypatch, stop, flush):
-    monkeypatch.setattr(coco, "FLUSH", flush)
+    monkeypatch.setattr(folders, "FLUSH", flush)
     names, counted = reads
     counted.stop_after = stop
     with pytest.raises(KeyboardInterrupt):
@@ -469,7 +469,7 @@ def test_packing_does_not_overwrite_a_set_of_other_origin(zoo, tmp_path):
 
 
 def test_a_full_disk_keeps_what_was_packed(zoo, tmp_path, reads, monkeypatch):
-    real, calls = coco.to_disk, []
+    real, calls = folders.to_disk, []
 
     def full(file):
         calls.append(file)
@@ -477,11 +477,11 @@ def test_a_full_disk_keeps_what_was_packed(zoo, tmp_path, reads, monkeypatch):
             raise OSError(errno.ENOSPC, "No space left on device")
         real(file)
 
-    monkeypatch.setattr(coco, "FLUSH", 2)
-    monkeypatch.setattr(coco, "to_disk", full)
+    monkeypatch.setattr(folders, "FLUSH", 2)
+    monkeypatch.setattr(folders, "to_disk", full)
     with pytest.raises(OSError, match="is full; make room"):
         quietly(*zoo, out=tmp_path / "out")
-    monkeypatch.setattr(coco, "to_disk", real)
+    monkeypatch.setattr(folders, "to_disk", real)
     before = len(reads[0])
     packed = quietly(*zoo, out=tmp_path / "out")
     assert before == 10 and reads[0][before:] == ["turned.jpg", "small.png", "thin.png", "empty.jpg"]
@@ -490,14 +490,14 @@ def test_a_full_disk_keeps_what_was_packed(zoo, tmp_path, reads, monkeypatch):
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, the disk that is always full")
 def test_a_truly_full_disk_is_told_in_a_sentence(zoo, tmp_path, monkeypatch):
-    real = coco._Unfinished.__enter__
+    real = folders.Unfinished.__enter__
 
     def on_full_disk(work):
         real(work).rows.close()
         work.rows = open("/dev/full", "ab")
         return work
 
-    monkeypatch.setattr(coco._Unfinished, "__enter__", on_full_disk)
+    monkeypatch.setattr(folders.Unfinished, "__enter__", on_full_disk)
     with pytest.raises(OSError, match="is full; make room"):
         quietly(*zoo, out=tmp_path / "out")
     monkeypatch.undo()
@@ -506,13 +506,13 @@ def test_a_truly_full_disk_is_told_in_a_sentence(zoo, tmp_path, monkeypatch):
 
 SLOWLY = """
 import sys, time
-from miniclip.data import coco
-coco.FLUSH, real = 4, coco._square
+from miniclip.data import folders
+folders.FLUSH, real = 4, folders.square
 def slow(path, size):
     time.sleep(0.01)
     return real(path, size)
-coco._square = slow
-coco.pack(*sys.argv[1:], size=32, progress=False)
+folders.square = slow
+folders.pack(*sys.argv[1:], size=32, progress=False)
 """
 
 

@@ -1,350 +1,331 @@
-"""A folder of photos and a captions file in COCO's format become one data set (COCO captions: Chen et al. 2015).
+"""COCO 2017 captions (Lin et al. 2014, Chen et al. 2015), fetched as they are wanted: a subset, resized and packed, its photos fetched one by one.
 
-Photos from the world are of every size, some are grey, some lie on their side and some are broken. Each is read once, made
-an RGB square, and counted in a report; the ones that cannot be read are named there and left out. `folder` keeps the squares in
-memory, `pack` on disk, where it goes on after an interruption.
+Which photos a subset has depends on their ids alone, so that a smaller subset is part of a larger one on every machine. What was
+fetched is never fetched again, whenever the process was stopped; what the servers did wrong is told in a sentence.
 """
 
 from __future__ import annotations
 
+import csv
+import errno
 import hashlib
+import io
 import json
 import os
 import shutil
-import warnings
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
-from pathlib import Path, PureWindowsPath
+import threading
+import time
+import zipfile
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+import requests
+from PIL import Image
 from tqdm.auto import tqdm
 
-from .captioned import CaptionedImages, disk_full_explained, load, move_into_place, npy_header, to_disk, write_texts
+from .captioned import CaptionedImages, disk_full_explained, load, move_into_place
+from .folders import Report, Source, Unfinished, square
 
-FLUSH = 256  # pictures between two moments at which everything has reached the disk
-EXIF_TURNS = {2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
-              5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_90}
-SIDEWAYS = [EXIF_TURNS[orientation] for orientation in (5, 6, 7, 8)]  # these swap width and height
-
-
-@dataclass
-class Report:
-    """What became of the photos of a folder.
-
-    Attributes:
-        kept: number of photos in the set.
-        skipped: names of files left out, by reason.
-        converted: number of kept photos that were changed beyond resizing, by what was done.
-    """
-
-    kept: int = 0
-    skipped: dict[str, list[str]] = field(default_factory=dict)
-    converted: dict[str, int] = field(default_factory=dict)
-
-    def add(self, name: str, reason: str | None, conversions: list[str]) -> None:
-        """Count one photo: skipped for a reason, or kept after some conversions."""
-        if reason:
-            self.skipped.setdefault(reason, []).append(name)
-            return
-        self.kept += 1
-        for conversion in conversions:
-            self.converted[conversion] = self.converted.get(conversion, 0) + 1
-
-    def __str__(self) -> str:
-        lines = [f"{self.kept:,} kept, {sum(map(len, self.skipped.values())):,} skipped"]
-        for reason, names in self.skipped.items():
-            lines.append(f"  skipped, {reason}: {len(names):,} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})")
-        return "\n".join(lines + [f"  converted, {what}: {count:,}" for what, count in self.converted.items()])
+SERVER = "http://images.cocodataset.org"
+ANNOTATIONS = "annotations/annotations_trainval2017.zip"
+SPLITS = {"train2017": 118_287, "val2017": 5_000}
+TRIES = 6
+PATIENCE = 0.5  # seconds before a second try; twice as long before each further one
+BUSY = (408, 425, 429, 500, 502, 503, 504)  # answers that may be another tomorrow
+GONE = (404, 410)
+CHUNK = 1 << 16  # bytes; of a file that breaks off, less than this is fetched again
+PHOTO_BYTES = 170_000  # of a photo of COCO, about
 
 
-def read_captions(path: str | Path) -> tuple[list[dict], dict[int, list[str]], dict]:
-    """Read a captions file in COCO's format.
+class Gone(Exception):
+    """A file that the server does not have (any more)."""
 
-    Args:
-        path: JSON with `images` (each an `id` and a `file_name`) and `annotations` (each an `image_id` and a `caption`).
-    Returns:
-        the records of images; captions by image id, white space collapsed and empty ones left out; `info` with the `licenses`.
+
+class Refused(ConnectionError):
+    """An answer that will be no other next time."""
+
+
+class Server:
+    """Fetches files, tries again where that can help, and says in a sentence what is wrong where it cannot."""
+
+    def __init__(self, url: str = SERVER):
+        self.url, self._own = url.rstrip("/"), threading.local()
+
+    @property
+    def session(self) -> requests.Session:
+        """One connection a thread, kept open."""
+        if not hasattr(self._own, "session"):
+            self._own.session = requests.Session()
+        return self._own.session
+
+    def get(self, path: str, check=None, into: Path | None = None) -> bytes:
+        """The bytes of one file, whole.
+
+        Args:
+            path: below the server's address.
+            check: raises ValueError with what is wrong with the bytes, as a part of a sentence.
+            into: write to this file instead, going on where an earlier try stopped; gives b"".
+        Raises:
+            Gone: if the server says that there is no such file.
+            ConnectionError: with a sentence, if it refuses (`Refused`), or still fails after `TRIES` tries.
+        """
+        url = f"{self.url}/{path}"
+        for number in range(TRIES):
+            if number:
+                time.sleep(PATIENCE * 2 ** (number - 1))
+            try:
+                return self._once(url, check, into)
+            except Refused:
+                raise
+            except (requests.RequestException, OSError) as error:
+                if error.errno == errno.ENOSPC:
+                    raise
+                problem = f"cannot be reached or breaks off ({type(error).__name__})"
+            except ValueError as error:
+                problem = str(error)
+        raise ConnectionError(f"{url} {problem}, {TRIES} times in a row; try the same command again later, it goes on from here")
+
+    def _once(self, url: str, check, into: Path | None) -> bytes:
+        part = into.with_name(into.name + ".part") if into else None
+        there = part.stat().st_size if part is not None and part.exists() else 0
+        with self.session.get(url, stream=True, timeout=(10, 60), headers={"Range": f"bytes={there}-"} if there else {}) as answer:
+            if answer.status_code in GONE:
+                raise Gone(f"{url} is not there ({answer.status_code})")
+            if answer.status_code == 416 and there:  # nothing after what is there, or another file
+                part.unlink()
+                raise ValueError("has another length than before")
+            if answer.status_code in BUSY:
+                raise ValueError(f"answers {answer.status_code}: the server is busy")
+            if not answer.ok:
+                raise Refused(f"{url} answers {answer.status_code} {answer.reason}; it refuses to give the file, so trying again does not help. Is the address right, and may you use it from here?")
+            if "html" in answer.headers.get("Content-Type", ""):
+                raise ValueError("sends a web page instead of the file (a login page of the network?)")
+            expected = int(answer.headers["Content-Length"]) if "Content-Length" in answer.headers and "Content-Encoding" not in answer.headers else None
+            if into is None:
+                content = answer.content
+                self._whole(len(content), expected)
+                if check is not None:
+                    check(content)
+                return content
+            more = answer.status_code == 206
+            with open(part, "ab" if more else "wb") as file, tqdm(total=(expected or 0) + there * more or None, initial=there * more, unit="B", unit_scale=True, desc=into.name) as bar:
+                for chunk in answer.iter_content(CHUNK):
+                    file.write(chunk)
+                    bar.update(len(chunk))
+            self._whole(part.stat().st_size - there * more, expected)
+            os.replace(part, into)
+            return b""
+
+    @staticmethod
+    def _whole(got: int, expected: int | None) -> None:
+        if expected is not None and got != expected:
+            raise ValueError(f"breaks off after {got:,} of {expected:,} bytes")
+
+
+def order(ids: Iterable[int]) -> list[int]:
+    """Ids in an order that looks like chance and is the same everywhere; a subset is its beginning."""
+    return sorted(ids, key=lambda number: hashlib.sha256(str(number).encode()).digest())
+
+
+def captions_file(split: str, folder: str | Path, server: Server | None = None) -> Path:
+    """The official captions file of a split: from the folder, or from the server's archive, of which it alone is kept.
+
     Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if it is not in COCO's caption format.
+        ConnectionError, ValueError: if it cannot be had, or the archive is broken.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no captions file {path}; give the path of a JSON file in COCO's format, such as annotations/captions_val2017.json")
+    folder = Path(folder)
+    path, archive = folder / f"captions_{split}.json", folder / Path(ANNOTATIONS).name
+    if path.is_file():
+        return path
+    folder.mkdir(parents=True, exist_ok=True)
+    with disk_full_explained(folder):
+        if not archive.is_file():
+            _get(server or Server(), ANNOTATIONS, archive)
+        try:
+            with zipfile.ZipFile(archive) as file:
+                content = file.read(f"annotations/{path.name}")  # a name of ours, so nothing lands outside; its checksum is verified
+        except (zipfile.BadZipFile, KeyError) as error:
+            archive.unlink()
+            raise ValueError(f"{archive} is not the archive of COCO's annotations ({error}); it was deleted, run the same again") from error
+        path.with_suffix(".part").write_bytes(content)
+        os.replace(path.with_suffix(".part"), path)
+    return path
+
+
+def _get(server: Server, path: str, into: Path) -> None:
     try:
-        document = json.loads(path.read_text(encoding="utf-8-sig"))
-    except ValueError as error:
-        raise ValueError(f"{path} is not JSON ({error}); give a captions file in COCO's format, or fetch it again if it was cut off") from error
-    for key, needed in (("images", ("id", "file_name")), ("annotations", ("image_id", "caption"))):
-        if not isinstance(document, dict) or not isinstance(document.get(key), list):
-            raise ValueError(f"{path} has no list {key!r}; a captions file in COCO's format has 'images' and 'annotations'")
-        for row, record in enumerate(document[key]):
-            wrong = [name for name in needed if not isinstance(record, dict) or not isinstance(record.get(name), str if name in ("file_name", "caption") else int)]
-            if wrong:
-                raise ValueError(f"{key}[{row}] of {path} is {str(record)[:80]}; expected a record with {' and '.join(needed)}, ids being whole numbers; "
-                                 f"{wrong[0]!r} is missing or of another type. Of COCO's own files take captions_*.json")
-    captions: dict[int, list[str]] = {}
-    for annotation in document["annotations"]:
-        texts, text = captions.setdefault(annotation["image_id"], []), " ".join(annotation["caption"].split())
-        texts += [text] if text else []
-    info = document.get("info") if isinstance(document.get("info"), dict) else {}
-    return document["images"], captions, {**info, **({"licenses": document["licenses"]} if document.get("licenses") else {})}
+        server.get(path, into=into)
+    except Gone as error:
+        raise ConnectionError(f"{error}; is {server.url} a server of COCO?") from error
 
 
-def folder(images: str | Path, captions: str | Path, size: int = 128, out: str | Path | None = None, progress: bool = True, limit: int | None = None) -> CaptionedImages:
-    """Read photos and their captions; a photo that cannot be read is left out and named in the `report` of the set.
+class _Web(Source):
+    """Photos of a captions file that come from a server or its archive, some of them read ahead, in the order of the subset."""
+
+    def __init__(self, captions: Path, size: int, limit: int | None, originals: Path, server: Server, archive: Path | None, licenses: tuple[int, ...], connections: int):
+        super().__init__(originals, captions, size, limit)
+        names = {record["id"]: record["name"] for record in self.info.get("licenses", [])}
+        if unknown := set(licenses) - set(names):
+            raise ValueError(f"licence {min(unknown)} is not in {captions.name}; there are " + "; ".join(f"{number} {name}" for number, name in names.items()))
+        chosen = {record["id"]: record for record in self.records if not licenses or record.get("license") in licenses}
+        self.records = [chosen[number] for number in order(chosen)]
+        self.first = {record["id"]: row for row, record in enumerate(self.records)}
+        self.report = Report()  # of this subset alone
+        self.server, self.archive, self.connections, self.split = server, archive, connections, captions.stem.removeprefix("captions_")
+        self.zip = zipfile.ZipFile(archive) if archive is not None else None
+        self.lock = threading.Lock()
+
+    def read_one(self, row: int) -> tuple[np.ndarray | None, str | None, list[str]]:
+        record = self.records[row]
+        if not self.captions.get(record["id"]):
+            return None, "image without caption", []
+        name = f"{record['id']:012d}.jpg"
+        path = self.folder / name
+        try:
+            if self.zip is not None:
+                with self.lock:
+                    content = self.zip.read(f"{self.split}/{name}")
+            elif path.exists():
+                content = path.read_bytes()
+            else:
+                content = self.server.get(f"{self.split}/{name}", check=_is_photo)
+                path.with_suffix(".part").write_bytes(content)
+                os.replace(path.with_suffix(".part"), path)
+        except (Gone, KeyError):
+            return None, "gone from the server", []
+        pixels, conversions = square(io.BytesIO(content), self.size)
+        return pixels, None, conversions
+
+    def pictures(self, rows: range) -> Iterator[tuple[np.ndarray | None, str | None, list[str]]]:
+        """As `read_one` of each row, over several connections."""
+        with ThreadPoolExecutor(self.connections) as pool:
+            ahead: deque[Future] = deque()
+            try:
+                for row in rows:
+                    ahead.append(pool.submit(self.read_one, row))
+                    if len(ahead) > 4 * self.connections:
+                        yield ahead.popleft().result()
+                while ahead:
+                    yield ahead.popleft().result()
+            finally:
+                for waiting in ahead:
+                    waiting.cancel()
+
+
+def _is_photo(content: bytes) -> None:
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            image.load()
+    except Exception as error:
+        raise ValueError("sends something that is no whole photo") from error
+
+
+def coco(
+    split: str = "train2017", images: int | None = None, size: int = 128, out: str | Path | None = None, *, licenses: Iterable[int] = (), keep_originals: bool = False,
+    connections: int = 8, cache: str | Path = "datasets/coco", server: str = SERVER, progress: bool = True,
+) -> CaptionedImages:
+    """Fetch COCO 2017 captions, or a part of them, as a packed set; when stopped, the same call goes on where it was.
 
     Args:
-        images: folder of photos in any format and mode that PIL reads.
-        captions: captions file in COCO's JSON format.
-        size: height and width in pixels: the shorter side is resized to it, the longer one cropped to its middle.
-        out: write the set to this folder instead of keeping it in memory; see `pack`.
-        progress: show a progress bar.
-        limit: stop once this many photos are kept, in the order of the captions file.
+        split: "train2017" (118,287 photos) or "val2017" (5,000).
+        images: how many photos; None for all. A smaller subset is part of a larger one.
+        size: height and width in pixels, as for `folder`.
+        out: folder of the packed set; by default one in `cache` that is named after the arguments.
+        licenses: keep only photos under these licences, by COCO's numbers (4 is CC BY); by default all.
+        keep_originals: keep the photos as they came, in the folder `originals` of `cache`.
+        connections: photos fetched at a time.
+        cache: where the captions file, the archive and the unfinished work lie.
+        server: the address of COCO's server, or of a mirror.
     Returns:
-        the set, with `facts` file_name and, where the file tells them, license and flickr_url; `report` is a `Report`.
+        the set; beside it lies `attribution.csv`: whose each photo is, and its licence. `report` tells what was left out.
+        More than half of a split comes as the server's whole archive, less as single photos.
     Raises:
-        FileNotFoundError: if the folder or the captions file does not exist.
-        ValueError: if no photo is left, or size, limit or the captions file is wrong.
+        ValueError: for an unknown split, licence, number or size.
+        ConnectionError: with a sentence, if the server fails; what was fetched is kept.
+        OSError: if there is not enough room on the disk, before anything is fetched or when it is full.
     """
-    if out is not None:
-        return pack(images, captions, out, size, progress, limit)
-    source, pixels = _Source(images, captions, size, limit), []
-    for squared, _, _ in source.read(progress):
-        if squared is not None:
-            pixels.append(squared)
-    source.require_some()
-    data = CaptionedImages(np.stack(pixels), *source.table())
-    data.report = source.report
-    return data
-
-
-def pack(images: str | Path, captions: str | Path, out: str | Path, size: int = 128, progress: bool = True, limit: int | None = None) -> CaptionedImages:
-    """Do as `folder`, but write to disk in little memory; when interrupted, the same call goes on where it stopped.
-
-    A finished set is opened at once, even if photos have come to the folder since: delete `out` to read them all again.
-
-    Args:
-        images, captions, size, progress, limit: as in `folder`; other ones than before start over, with a warning.
-        out: folder of the packed set; unfinished work is kept in its folder `unfinished`.
-    Returns:
-        the set, its pixels on disk, as `load` opens it; `report` is a `Report`.
-    Raises:
-        FileNotFoundError, ValueError: as `folder`; ValueError too if `out` holds a set of other origin.
-        OSError: if the disk is full; what was done is kept.
-    """
-    out = Path(out)
-    source = _Source(images, captions, size, limit)
-    recipe = {"size": size, "limit": limit, "captions file": hashlib.sha256(Path(captions).read_bytes()).hexdigest(),
-              "folder": hashlib.sha256(str(Path(images).resolve()).encode()).hexdigest()}
+    if split not in SPLITS:
+        raise ValueError(f"split is {' or '.join(SPLITS)}, not {split!r}")
+    if not 1 <= connections <= 32:
+        raise ValueError(f"connections is {connections}; expected 1 to 32, so that the server is not overrun")
+    cache, licenses, web = Path(cache), tuple(sorted(set(map(int, licenses)))), Server(server)
+    name = "-".join([split, *([str(images)] if images else []), str(size), *(f"licence{number}" for number in licenses)])
+    out = Path(out) if out is not None else cache / name
+    recipe = {"split": split, "size": size, "limit": images, "licenses": list(licenses)}
     if (out / "captions.json").exists():
         data = load(out)
-        packing = data.info.get("packing", {"recipe": {}, "report": {"kept": None}})
-        if packing["report"]["kept"] != len(data):
-            raise ValueError(f"{out} holds a set that was not packed from a folder of photos; choose another folder, or delete that one")
-        if packing["recipe"] == recipe:
-            data.report = Report(**packing["report"])
-            return data
-        _warn_of_change(out, packing["recipe"], recipe)
-        del data  # its memory map would keep the old file open
+        if data.info.get("packing", {}).get("recipe") != recipe:
+            raise ValueError(f"{out} holds another set; choose another folder with `out`, or delete that one")
+        data.report = Report(**data.info["packing"]["report"])
+        return data
+    total = min(images or SPLITS[split], SPLITS[split])
+    whole = 2 * total > SPLITS[split]
+    archive, originals = cache / f"{split}.zip", cache / "originals" / split
+    needed = total * 3 * size**2 + (SPLITS[split] * PHOTO_BYTES if whole and not archive.exists() else 0) + (total * PHOTO_BYTES if keep_originals and not whole else 0)
+    out.mkdir(parents=True, exist_ok=True)
+    originals.mkdir(parents=True, exist_ok=True)
+    if shutil.disk_usage(out).free < needed:
+        raise OSError(errno.ENOSPC, f"{out} needs about {needed / 1e9:.1f} GB, and its disk has {shutil.disk_usage(out).free / 1e9:.1f} GB left; ask for fewer images, a smaller size, or another folder")
+    captions = captions_file(split, cache, web)
+    if whole and not archive.exists():
+        _get(web, f"zips/{split}.zip", archive)
+    source = _Web(captions, size, images, originals, web, archive if whole else None, licenses, connections)
     with disk_full_explained(out):
-        work = _Unfinished(out, recipe, size)
+        work = Unfinished(out, recipe, size)
         if not work.is_whole():
             with work:
-                for squared, reason, conversions in source.read(progress, work.done):
-                    work.add(squared, reason, conversions)
+                for pixels, reason, conversions in source.read(progress, work.done):
+                    work.add(pixels, reason, conversions)
+                    if not keep_originals and not work.pending:  # all on the disk: these are not needed any more
+                        _forget(originals, source)
             source.require_some()
-            work.finish(source, {"recipe": recipe, "report": asdict(source.report)})
+            work.finish(source, {"recipe": recipe, "report": vars(source.report)})
         move_into_place(work.folder, out)
     data = load(out)
+    attribute(data, out / "attribution.csv")
+    if not keep_originals:
+        shutil.rmtree(originals, ignore_errors=True)
     data.report = Report(**data.info["packing"]["report"])
     return data
 
 
-def _warn_of_change(place: Path, old: dict, new: dict) -> None:
-    changed = [f"{key} {old.get(key)} -> {value}" if key in ("size", "limit") else f"another {key}" for key, value in new.items() if old.get(key) != value]
-    warnings.warn(f"{place} was packed with other arguments ({', '.join(changed)}); starting over", stacklevel=3)
+def _forget(originals: Path, source: Source) -> None:
+    for record in source.kept[-512:]:
+        (originals / f"{record['id']:012d}.jpg").unlink(missing_ok=True)
 
 
-class _Source:
-    """Photos and captions as they lie in the world, and the report on those read so far."""
+def attribute(data: CaptionedImages, path: str | Path) -> None:
+    """Write whose each photo of a COCO set is: a CSV of id, file name, licence, its address, and the photo's page."""
+    def fact(name: str, row: int) -> str:
+        return str(data.facts[name][row]) if name in data.facts else ""
 
-    def __init__(self, images: str | Path, captions: str | Path, size: int, limit: int | None):
-        if not isinstance(size, (int, np.integer)) or not 8 <= size <= 2048:
-            raise ValueError(f"size is {size!r}; expected the height and width in pixels, a whole number from 8 to 2048")
-        if limit is not None and limit < 1:
-            raise ValueError(f"limit is {limit}; expected the number of photos to keep, 1 or more, or None for all")
-        self.folder, self.size, self.limit = Path(images), int(size), limit
-        if not self.folder.is_dir():
-            raise FileNotFoundError(f"there is no folder {images}; give the folder that holds the photos")
-        self.records, self.captions, self.info = read_captions(captions)
-        self.first = {}  # image id -> its first record; a second one is skipped
-        for row, record in enumerate(self.records):
-            self.first.setdefault(record["id"], row)
-        self.kept, self.report = [], Report()
-        for number in self.captions.keys() - self.first.keys():
-            self.report.add(f"image id {number}", "caption without image", [])
-
-    def read(self, progress: bool, done: list | tuple = ()) -> Iterator[tuple[np.ndarray | None, str | None, list[str]]]:
-        """Yield (pixels or None, reason to skip or None, conversions) of each photo after those done, which are only counted."""
-        for record, (reason, conversions) in zip(self.records, done):
-            self._count(record, reason, conversions)
-        total = self.limit or len(self.records)
-        with tqdm(total=total, initial=self.report.kept if self.limit else len(done), desc="reading photos", unit="photo", disable=not progress) as bar:
-            for row in range(len(done), len(self.records)):
-                if len(self.kept) == self.limit:
-                    break
-                pixels, reason, conversions = self._read_one(row)
-                self._count(self.records[row], reason, conversions)
-                yield pixels, reason, conversions
-                bar.update(1 if reason is None or not self.limit else 0)
-
-    def _count(self, record: dict, reason: str | None, conversions: list[str]) -> None:
-        self.report.add(record["file_name"], reason, conversions)
-        if reason is None:
-            self.kept.append(record)
-
-    def _read_one(self, row: int) -> tuple[np.ndarray | None, str | None, list[str]]:
-        record, name = self.records[row], self.records[row]["file_name"]
-        inside = PureWindowsPath(name)  # understands / and \ both, and drive letters
-        if inside.drive or inside.root or ".." in inside.parts:
-            return None, "file name leads out of the folder", []
-        if self.first[record["id"]] != row:
-            return None, "image id listed twice", []
-        if not self.captions.get(record["id"]):
-            return None, "image without caption", []
-        if not (self.folder / name).is_file():
-            return None, "missing file", []
-        try:
-            pixels, conversions = _square(self.folder / name, self.size)
-            return pixels, None, conversions
-        except UnidentifiedImageError:
-            return None, "broken image (no picture format that is known)", []
-        except Image.DecompressionBombError:
-            return None, "broken image (too many pixels)", []
-        except Exception as error:  # broken files raise OSError, SyntaxError, struct.error and more
-            return None, "broken image (cut off)" if "truncated" in str(error) else f"broken image ({type(error).__name__})", []
-
-    def require_some(self) -> None:
-        if not self.kept:
-            raise ValueError(f"no photo in {self.folder} could be used: {self.report}\nGive the folder that holds the files which the captions file names")
-
-    def table(self) -> tuple[list[list[str]], np.ndarray, dict[str, np.ndarray], dict]:
-        """Captions, ids, facts and info of the photos kept."""
-        facts = {name: np.array([record[name] for record in self.kept]) for name, kind in (("file_name", str), ("license", int), ("flickr_url", str))
-                 if all(isinstance(record.get(name), kind) for record in self.kept)}
-        ids = np.array([record["id"] for record in self.kept], np.int64)
-        return [self.captions[record["id"]] for record in self.kept], ids, facts, {"name": self.folder.name, **self.info}
+    licenses = {record["id"]: record for record in data.info.get("licenses", [])}
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["id", "file_name", "license", "license_url", "flickr_url"])
+        for row, number in enumerate(data.ids.tolist()):
+            license_ = licenses.get(int(data.facts["license"][row]) if "license" in data.facts else None, {})
+            writer.writerow([number, fact("file_name", row), license_.get("name", ""), license_.get("url", ""), fact("flickr_url", row)])
 
 
-def _square(path: Path, size: int) -> tuple[np.ndarray, list[str]]:
-    """Read one photo as (size, size, 3) uint8, with what was done to it."""
-    with Image.open(path) as image:
-        full = image.size
-        image.draft(None, (3 * size, 3 * size))  # a JPEG is decoded at a half, a quarter or an eighth where that is enough
-        turn = EXIF_TURNS.get(image.getexif().get(0x0112))
-        image, done = _to_rgb(image)
-    if turn is not None:
-        image = image.transpose(turn)
-        full = full[::-1] if turn in SIDEWAYS else full
-        done.append("rotated by EXIF")
-    done += ["enlarged"] * (min(full) < size)
-    resized = [size * side // min(full) for side in full]  # as torchvision's Resize and CenterCrop round
-    corner = [round((side - size) / 2) for side in resized]
-    box = [edge * now / new for edge, now, new in zip(corner + [side + size for side in corner], image.size * 2, resized * 2)]
-    return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR, box, reducing_gap=2.0)), done
+def karpathy(path: str | Path, split: str = "test") -> list[int]:
+    """COCO's image ids of a split of Karpathy and Fei-Fei (2015), which papers report retrieval on, in its order.
 
+    `data[np.isin(data.ids, karpathy(path))]` are its 5,000 test photos; the 1k protocol takes the mean over five thousands of them.
 
-def _to_rgb(image: Image.Image) -> tuple[Image.Image, list[str]]:
-    """Any mode to RGB, transparency over white."""
-    if image.mode == "RGB" and "transparency" not in image.info:
-        return image.convert("RGB"), []
-    mode, done = image.mode, []
-    if mode == "I" or mode.startswith("I;16"):
-        image = Image.fromarray((np.asarray(image).clip(0, 65535) // 256).astype(np.uint8))
-        done.append("16-bit to 8-bit")
-    kind = {"P": "palette", "PA": "palette", "CMYK": "CMYK", "RGB": "", "RGBA": "", "RGBa": ""}.get(mode, "greyscale" if mode[0] in "1LI" and mode != "LAB" else mode)
-    done += [f"{kind} to RGB"] * bool(kind)
-    if image.mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-        done.append("alpha over white")
-    return image.convert("RGB"), done
-
-
-class _Unfinished:
-    """A packed set in the making: rows of pixels in one file, and a journal of what became of each photo.
-
-    The journal never runs ahead of the pixels: a line is written once its row has reached the disk. What a power cut
-    leaves beyond the last whole line is cut off, and read from the photos again.
+    Args:
+        path: the file dataset_coco.json, for those who have it. split: train, restval, val or test.
+    Raises:
+        ValueError: if the file is of another format, or has no such split.
     """
-
-    def __init__(self, out: Path, recipe: dict, size: int):
-        self.folder, self.size, self.recipe = out / "unfinished", size, recipe
-        self.pixels, self.journal = self.folder / "images.npy", self.folder / "journal.jsonl"
-        self.done, self.pending = [], []
-        lines, whole = self._read_journal() if self.journal.exists() else ([], 0)
-        if lines and lines[0] != recipe:
-            _warn_of_change(out, lines[0], recipe)
-            lines = []
-        if self.is_whole() and lines:
-            return
-        self.kept = sum(reason is None for reason, _ in lines[1:])
-        if not lines or not self.pixels.exists() or self.pixels.stat().st_size < self._end():
-            shutil.rmtree(self.folder, ignore_errors=True)
-            self.folder.mkdir(parents=True)
-            self.pixels.write_bytes(bytes(128))  # room for the header
-            lines, self.kept, whole = [recipe], 0, self.journal.write_bytes(json.dumps(recipe).encode() + b"\n")
-        self.done = lines[1:]
-        os.truncate(self.pixels, self._end())
-        os.truncate(self.journal, whole)
-
-    def _end(self) -> int:
-        return 128 + self.kept * self.size * self.size * 3
-
-    def _read_journal(self) -> tuple[list, int]:
-        lines, whole = [], 0
-        for line in self.journal.read_bytes().splitlines(keepends=True):
-            try:
-                lines.append(json.loads(line if line.endswith(b"\n") else b""))
-            except ValueError:  # the last line of a process that was killed
-                break
-            whole += len(line)
-        return lines, whole
-
-    def is_whole(self) -> bool:
-        """Is nothing left to do but to move the files?"""
-        return (self.folder / "captions.json").exists()
-
-    def __enter__(self) -> _Unfinished:
-        self.rows, self.lines = open(self.pixels, "ab"), open(self.journal, "ab")
-        return self
-
-    def add(self, pixels: np.ndarray | None, reason: str | None, conversions: list[str]) -> None:
-        """Note one photo."""
-        if pixels is not None:
-            self.rows.write(pixels.tobytes())
-            self.kept += 1
-        self.pending.append(json.dumps([reason, conversions]).encode() + b"\n")
-        if len(self.pending) == FLUSH:
-            self.flush()
-
-    def flush(self) -> None:
-        to_disk(self.rows)
-        self.lines.write(b"".join(self.pending))
-        to_disk(self.lines)
-        self.pending = []
-
-    def __exit__(self, *exception) -> None:
-        with self.rows, self.lines:  # whatever happened, keep what was done
-            self.flush()
-
-    def finish(self, source: _Source, packing: dict) -> None:
-        """Fill in the number of rows and write captions and facts beside them, captions.json last."""
-        shape = (self.kept, self.size, self.size, 3)
-        with open(self.pixels, "r+b") as file:
-            file.write(npy_header(shape))
-            to_disk(file)
-        captions, ids, facts, info = source.table()
-        write_texts(self.folder, shape, ids, captions, facts, {**info, "packing": packing})
+    try:
+        records = json.loads(Path(path).read_text(encoding="utf-8"))["images"]
+        ids = [int(record["cocoid"]) for record in records if record["split"] == split]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is not Karpathy's dataset_coco.json ({error}); it has a list 'images' with 'cocoid' and 'split'") from error
+    if not ids:
+        raise ValueError(f"{path} has no split {split!r}; there are {', '.join(sorted({record['split'] for record in records}))}")
+    return ids
