@@ -109,6 +109,7 @@ def train(
     pictures: Annotated[int, typer.Option(min=1, help="Picturebook: how many pictures to draw.")] = 50_000,
     nouns: Annotated[str, typer.Option(help="Picturebook: the 'starter' nouns, or 'all'.")] = "starter",
     batch_size: Annotated[int, typer.Option(min=2, help="Pictures in a step.")] = 64,
+    chunk: Annotated[int, typer.Option(min=0, help="For batches larger than the memory: how many pictures are worked on at a time; 0 for all.")] = 0,
     optimizer: Annotated[str, typer.Option(help="muon, or adamw as in the paper.")] = "muon",
     lr: Annotated[float, typer.Option(help="Learning rate of AdamW at its highest (Muon's is three times as high).")] = 1e-3,
     loss: Annotated[str, typer.Option(help="info_nce or sigmoid.")] = "info_nce",
@@ -134,7 +135,7 @@ def train(
     if val_captions is not None and images is None:
         raise ValueError("--val-captions names captions of the pictures in --images; give both, or let a tenth be held out")
     minutes = 5.0 if minutes is None and seen is None else minutes
-    recipe = Recipe(batch_size=batch_size, optimizer=optimizer, lr=lr, muon_lr=3 * lr, loss=loss, seed=seed)
+    recipe = Recipe(batch_size=batch_size, chunk=chunk, optimizer=optimizer, lr=lr, muon_lr=3 * lr, loss=loss, seed=seed)
     photos = _source(images, captions, packed, size=round(config.image_size * 1.15))
     if photos is None:
         world = _world(nouns)

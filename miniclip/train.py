@@ -16,6 +16,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ from tqdm.auto import tqdm
 from . import hub
 from .data import CaptionedImages
 from .hub import pick_device
+from .large import backward_in_chunks, info_nce_in_blocks
 from .loss import info_nce, sigmoid_loss
 from .model import CLIP, CLIPConfig
 from .optim import make_optimizers, memory_by_name, restore, schedule
@@ -49,6 +51,7 @@ class Recipe:
         flip: mirror half of the pictures; leave it off where captions say left and right.
         jitter: strength of random brightness and contrast, 0 for none.
         clip_norm: gradients longer than this are shortened.
+        chunk: pictures whose activations are in memory at a time, for batches larger than it (see `large.py`); 0 for the whole batch.
         seed: decides the start, the order of pictures and every other choice.
     """
 
@@ -66,6 +69,7 @@ class Recipe:
     flip: bool = False
     jitter: float = 0.0
     clip_norm: float = 1.0
+    chunk: int = 0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -73,8 +77,8 @@ class Recipe:
             raise ValueError(f"optimizer is muon or adamw, not {self.optimizer!r}")
         if not callable(self.loss) and self.loss not in ("info_nce", "sigmoid"):
             raise ValueError(f"loss is info_nce, sigmoid or a function, not {self.loss!r}")
-        if self.batch_size < 2 or self.captions < 1 or not 0 < self.crop <= 1:
-            raise ValueError(f"expected a batch_size of 2 or more, captions of 1 or more, crop above 0 and at most 1; got {self.batch_size}, {self.captions} and {self.crop}")
+        if self.batch_size < 2 or self.captions < 1 or self.chunk < 0 or not 0 < self.crop <= 1:
+            raise ValueError(f"expected a batch_size of 2 or more, captions of 1 or more, a chunk of 0 or more, crop above 0 and at most 1; got {self.batch_size}, {self.captions}, {self.chunk} and {self.crop}")
 
 
 @dataclass
@@ -263,7 +267,14 @@ def train(
     restore(optimizers, model, state)
     scaler = torch.amp.GradScaler(device.type, enabled=precision == torch.float16)
     batches = Batches(data, model.tokenizer, model.config, recipe, device)
-    loss_function = {"info_nce": info_nce, "sigmoid": lambda i, t, s: sigmoid_loss(i, t, s, model.logit_bias)}.get(recipe.loss, recipe.loss)
+    plain = partial(info_nce_in_blocks, block=recipe.chunk) if recipe.chunk else info_nce
+    loss_function = {"info_nce": plain, "sigmoid": lambda i, t, s: sigmoid_loss(i, t, s, model.logit_bias)}.get(recipe.loss, recipe.loss)
+    autocast = partial(torch.autocast, device.type, precision, enabled=precision != torch.float32)
+
+    def objective(image_features: Tensor, text_features: Tensor, scale: Tensor) -> Tensor:
+        """The loss, scaled up in fp16: the mean over the captions of each picture."""
+        losses = [loss_function(image_features.float(), texts.float(), scale.float()) for texts in text_features.chunk(recipe.captions)]
+        return scaler.scale(torch.stack(losses).mean())
 
     started = saved = time.perf_counter()
     spent = lambda: minutes_before + (time.perf_counter() - started) / 60  # noqa: E731
@@ -281,17 +292,20 @@ def train(
     with bar, interruptible() as interrupted:
         while done < 1 and not interrupted():
             images, tokens = batches(step)
-            with torch.autocast(device.type, precision, enabled=precision != torch.float32):
-                image_features, text_features, scale = model(images, tokens)
-            loss = torch.stack([loss_function(image_features.float(), texts.float(), scale.float()) for texts in text_features.chunk(recipe.captions)]).mean()
-            losses.append(loss.detach())
+            model.zero_grad()
+            if recipe.chunk:
+                loss = backward_in_chunks(model, images, tokens, objective, recipe.chunk, autocast)
+            else:
+                with autocast():
+                    features = model(images, tokens)
+                loss = objective(*features)
+                loss.backward()
+            losses.append(loss.detach() / scaler.get_scale())
             if device.type == "cpu" or step % 20 == 0:  # reading a number from a GPU waits for it
-                value = loss.item()
+                value = losses[-1].item()
                 if not math.isfinite(value):
                     raise FloatingPointError(f"the loss became {value} at step {step}; the last checkpoint is kept. Try a lower learning rate, now {recipe.lr}")
                 bar.set_postfix_str(f"loss {value:.3f}, {(step + 1) * recipe.batch_size / spent() / 60:,.0f} images/s", refresh=False)
-            model.zero_grad()
-            scaler.scale(loss).backward()
             for optimizer in optimizers:
                 scaler.unscale_(optimizer)
                 for group in optimizer.param_groups:
