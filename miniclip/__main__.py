@@ -119,13 +119,14 @@ def train(
     json_: AsJson = False,
 ) -> None:
     """Train a CLIP from nothing, on the embedded Picturebook or on your own captioned pictures, and test what it learned."""
-    from . import benchmarks
+    from . import benchmarks, parallel
     from .data import folder, picturebook
     from .model import CLIPConfig
     from .retrieval import evaluate_retrieval
     from .train import Recipe, pick_device, pick_precision
     from .train import train as train_clip
 
+    parallel.start()  # where torchrun started several
     # Whatever can be wrong is found before pictures are drawn or read, which takes a minute.
     config = CLIPConfig.preset(preset)
     device = str(pick_device(device))
@@ -152,7 +153,8 @@ def train(
             return {"recall@10": evaluate_retrieval(model, watched, ks=(10,)).text_to_image[10]}
     looks = (0.003, 0.006, 0.012, 0.025, 0.05, *(tenth / 10 for tenth in range(1, 11)))  # most happens early
     model, history = train_clip(data, config, minutes=minutes, seen=seen, recipe=recipe, score=score, scores=looks, out=out, resume=resume, device=device, precision=precision)
-
+    if not parallel.is_first():
+        return
     figure = out.with_suffix(".png")
     if photos is None:
         scores = benchmarks.ask(model, test)

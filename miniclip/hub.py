@@ -91,6 +91,18 @@ def pick_device(name: str | torch.device | None = None) -> torch.device:
         raise ValueError(f"there is no device {name!r} here; leave it out to use {best}") from error
 
 
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def pick_precision(device: torch.device, name: str | None = None) -> torch.dtype:
+    """The precision of that name; without one bf16 on CUDA cards that have it, fp16 (with loss scaling) on older ones, fp32 elsewhere."""
+    if name is not None and name not in PRECISIONS:
+        raise ValueError(f"precision is one of {', '.join(PRECISIONS)}, not {name!r}")
+    if name is None and device.type == "cuda":
+        name = "bf16" if torch.cuda.get_device_capability(device) >= (8, 0) else "fp16"
+    return PRECISIONS[name or "fp32"]
+
+
 def load(path: str | Path, device: str | torch.device | None = None) -> CLIP:
     """Load a model, ready to use.
 

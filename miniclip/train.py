@@ -25,9 +25,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from . import hub
+from . import hub, parallel
 from .data import CaptionedImages
-from .hub import pick_device
+from .hub import PRECISIONS, pick_device, pick_precision  # noqa: F401
 from .large import backward_in_chunks, info_nce_in_blocks
 from .loss import info_nce, sigmoid_loss
 from .model import CLIP, CLIPConfig
@@ -99,28 +99,21 @@ class History:
         return plot_history(self)
 
 
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-
-
-def pick_precision(device: torch.device, name: str | None = None) -> torch.dtype:
-    """The precision of that name; without one bf16 on CUDA cards that have it, fp16 (with loss scaling) on older ones, fp32 elsewhere."""
-    if name is not None and name not in PRECISIONS:
-        raise ValueError(f"precision is one of {', '.join(PRECISIONS)}, not {name!r}")
-    if name is None and device.type == "cuda":
-        name = "bf16" if torch.cuda.get_device_capability(device) >= (8, 0) else "fp16"
-    return PRECISIONS[name or "fp32"]
-
-
 def random_numbers(*key: int) -> torch.Generator:
     """A source of chance that depends on the key alone; on the CPU, so that every device draws the same."""
     return torch.Generator().manual_seed(zlib.crc32(repr(key).encode()))
 
 
 class Batches:
-    """Batch number `step` of a data set, as a function of (seed, step): (B, 3, S, S) pictures, (captions * B, T) token ids, on the device."""
+    """Batch number `step` of a data set, as a function of (seed, step): (B, 3, S, S) pictures, (captions * B, T) token ids, on the device.
 
-    def __init__(self, data: CaptionedImages, tokenizer: Tokenizer, config: CLIPConfig, recipe: Recipe, device: torch.device):
+    Of several processes, each gets its `part` (which, of how many) of the same batch.
+    """
+
+    def __init__(self, data: CaptionedImages, tokenizer: Tokenizer, config: CLIPConfig, recipe: Recipe, device: torch.device, part: tuple[int, int] = (0, 1)):
         self.recipe, self.device, self.size = recipe, device, config.image_size
+        share = recipe.batch_size // part[1]
+        self.own = slice(part[0] * share, (part[0] + 1) * share)
         self.images = shrink(data.images, config.image_size, recipe.crop)
         counts = torch.tensor([len(captions) for captions in data.captions])
         self.counts, self.starts = counts, counts.cumsum(0) - counts
@@ -144,8 +137,9 @@ class Batches:
         B, rows = self.recipe.batch_size, self.rows(step)
         rng = random_numbers(self.recipe.seed, "step", step)
         chosen = self.starts[rows] + (torch.rand(self.recipe.captions, B, generator=rng) * self.counts[rows]).long()  # (captions, B)
+        chances, rows, chosen = torch.rand(6, B, generator=rng)[:, self.own], rows[self.own], chosen[:, self.own]
         images = self.images[rows.to(self.device)] if self.on_device else torch.from_numpy(self.images[rows.numpy()]).to(self.device)
-        images = augment(images.permute(0, 3, 1, 2).float() / 255, self.size, self.recipe, rng)  # (B, 3, S, S)
+        images = augment(images.permute(0, 3, 1, 2).float() / 255, self.size, self.recipe, chances)  # (B, 3, S, S)
         return (images - self.mean) / self.std, self.tokens[chosen].flatten(0, 1).long().to(self.device)
 
 
@@ -162,19 +156,19 @@ def shrink(images: np.ndarray, size: int, crop: float, room: float = 1.15) -> np
     return small
 
 
-def augment(images: Tensor, size: int, recipe: Recipe, rng: torch.Generator) -> Tensor:
-    """Random crops, mirrors, brightness and contrast on a batch (B, 3, H, W) in [0, 1]; gives (B, 3, size, size)."""
+def augment(images: Tensor, size: int, recipe: Recipe, chances: Tensor) -> Tensor:
+    """Crops, mirrors, brightness and contrast by chance, six numbers in [0, 1) a picture (6, B), on a batch (B, 3, H, W) in [0, 1]; gives (B, 3, size, size)."""
     B, device = len(images), images.device
     if recipe.crop < 1 or recipe.flip:
-        side = (recipe.crop + (1 - recipe.crop) * torch.rand(B, generator=rng)).sqrt()  # of the crop, as a share
-        x, y = ((1 - side) * (2 * torch.rand(B, generator=rng) - 1) for _ in range(2))  # its centre in [-1, 1]
-        mirror = 1 - 2 * (torch.rand(B, generator=rng) < 0.5).float() if recipe.flip else torch.ones(B)
+        side = (recipe.crop + (1 - recipe.crop) * chances[0]).sqrt()  # of the crop, as a share
+        x, y = (1 - side) * (2 * chances[1:3] - 1)  # its centre in [-1, 1]
+        mirror = 1 - 2 * (chances[3] < 0.5).float() if recipe.flip else torch.ones(B)
         zero = torch.zeros(B)
         theta = torch.stack([torch.stack([side * mirror, zero, x], 1), torch.stack([zero, side, y], 1)], 1)  # (B, 2, 3)
         grid = F.affine_grid(theta.to(device), [B, 3, size, size], align_corners=False)
         images = F.grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
     if recipe.jitter:
-        brightness, contrast = ((1 + recipe.jitter * (2 * torch.rand(B, 1, 1, 1, generator=rng) - 1)).to(device) for _ in range(2))
+        brightness, contrast = (1 + recipe.jitter * (2 * chances[4:].to(device) - 1)).view(2, B, 1, 1, 1)
         middle = images.mean(dim=(1, 2, 3), keepdim=True)
         images = ((images - middle) * contrast + middle * brightness).clamp(0, 1)
     return images
@@ -242,7 +236,9 @@ def train(
         raise ValueError(f"a batch of {recipe.batch_size} needs at least as many pictures, there are {len(data)}; use Recipe(batch_size=...)")
     if resume and out is None:
         raise ValueError("resume needs `out`, the checkpoint file to go on from")
-    device = pick_device(device)
+    (rank, processes), device = parallel.start(), pick_device(device)
+    if recipe.batch_size % processes:
+        raise ValueError(f"{processes} processes cannot share a batch of {recipe.batch_size}; choose a multiple")
     precision = pick_precision(device, precision)
     run = {"recipe": _plain(recipe), "pictures": len(data), "data": zlib.crc32(repr(data.captions[:: max(1, len(data) // 1000)]).encode())}
 
@@ -266,14 +262,15 @@ def train(
     optimizers = make_optimizers(model, recipe)
     restore(optimizers, model, state)
     scaler = torch.amp.GradScaler(device.type, enabled=precision == torch.float16)
-    batches = Batches(data, model.tokenizer, model.config, recipe, device)
+    batches = Batches(data, model.tokenizer, model.config, recipe, device, (rank, processes))
     plain = partial(info_nce_in_blocks, block=recipe.chunk) if recipe.chunk else info_nce
     loss_function = {"info_nce": plain, "sigmoid": lambda i, t, s: sigmoid_loss(i, t, s, model.logit_bias)}.get(recipe.loss, recipe.loss)
     autocast = partial(torch.autocast, device.type, precision, enabled=precision != torch.float32)
 
     def objective(image_features: Tensor, text_features: Tensor, scale: Tensor) -> Tensor:
-        """The loss, scaled up in fp16: the mean over the captions of each picture."""
-        losses = [loss_function(image_features.float(), texts.float(), scale.float()) for texts in text_features.chunk(recipe.captions)]
+        """The loss of the vectors of all processes, scaled up in fp16: the mean over the captions of each picture."""
+        everyone = parallel.gather(image_features.float())
+        losses = [loss_function(everyone, parallel.gather(texts.float()), scale.float()) for texts in text_features.chunk(recipe.captions)]
         return scaler.scale(torch.stack(losses).mean())
 
     started = saved = time.perf_counter()
@@ -281,16 +278,16 @@ def train(
     share = lambda: spent() / minutes if minutes else step * recipe.batch_size / seen  # noqa: E731
 
     def checkpoint(done: bool = False) -> None:
-        if out is not None:
+        if out is not None and rank == 0:
             notes = {"run": run, "step": step, "minutes": spent(), "history": history.rows}
             hub.save(model, out, notes, None if done else memory_by_name(optimizers, model))
 
-    bar = tqdm(total=100, desc="training", unit="%", disable=not progress, bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed} {postfix}")
+    bar = tqdm(total=100, desc="training", unit="%", disable=not progress or rank > 0, bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed} {postfix}")
     done, losses = min(1.0, share()), []
     looks = [when for when in ([(k + 1) / scores for k in range(scores)] if isinstance(scores, int) else sorted(scores)) if when > done]
     bar.update(100 * done)
-    with bar, interruptible() as interrupted:
-        while done < 1 and not interrupted():
+    with bar, parallel.death_explained(out), interruptible() as interrupted:
+        while done < 1 and not parallel.agree(interrupted(), device):
             images, tokens = batches(step)
             model.zero_grad()
             if recipe.chunk:
@@ -306,6 +303,7 @@ def train(
                 if not math.isfinite(value):
                     raise FloatingPointError(f"the loss became {value} at step {step}; the last checkpoint is kept. Try a lower learning rate, now {recipe.lr}")
                 bar.set_postfix_str(f"loss {value:.3f}, {(step + 1) * recipe.batch_size / spent() / 60:,.0f} images/s", refresh=False)
+            parallel.average_gradients(model)
             for optimizer in optimizers:
                 scaler.unscale_(optimizer)
                 for group in optimizer.param_groups:
@@ -317,20 +315,20 @@ def train(
             with torch.no_grad():
                 model.logit_scale.clamp_(max=math.log(100))  # the paper never scales logits by more than 100
             step += 1
-            before, done = done, min(1.0, share())
+            before, done = done, parallel.agree(min(1.0, share()), device)
             bar.update(100 * (done - before))
             if looks and done >= looks[0]:
                 looks = [when for when in looks if when > done]
                 model.eval()
                 row = {"seen": step * recipe.batch_size, "minutes": spent(), "loss": torch.stack(losses).mean().item(), "scale": model.logit_scale.exp().item()}
-                history.rows.append(row | (score(model) if score else {}))
+                history.rows.append(row | (score(model) if score and rank == 0 else {}))
                 model.train()
                 losses = []
             if time.perf_counter() - saved > save_every:
                 checkpoint()
                 saved = time.perf_counter()
         checkpoint(done=done >= 1)
-    if done < 1:
+    if done < 1 and rank == 0:
         tqdm.write(f"stopped after {spent():.1f} minutes" + (f"; {out} holds what was learned, resume goes on from it" if out else ""), file=sys.stderr)
     return model.eval(), history
 

@@ -1,0 +1,79 @@
+"""Promises of several processes: together they do what one does alone."""
+
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+import torch
+
+import miniclip
+from miniclip import CLIPConfig, Recipe, hub
+
+PLAIN = CLIPConfig(image_size=32, vision_width=32, vision_layers=1, text_width=32, text_layers=1, embed_dim=32, vocab_size=400, stem=False)
+SCRIPT = """
+import sys
+import miniclip
+from miniclip import CLIPConfig, Recipe
+from tests.test_parallel import PLAIN, options
+chunk, out, seen, resume = int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4] == "resume"
+{extra}
+miniclip.train(miniclip.data.picturebook(96, seed=1, size=40), PLAIN, out=out, resume=resume, **options(chunk), seen=seen)
+"""
+
+
+def options(chunk=0, optimizer="adamw"):
+    return {"recipe": Recipe(batch_size=32, optimizer=optimizer, chunk=chunk, crop=0.7, flip=True, jitter=0.2), "device": "cpu", "progress": False}
+
+
+def together(tmp_path, chunk=0, seen=640, resume=False, processes=2, extra="", name="both.safetensors"):
+    script = tmp_path / "script.py"
+    script.write_text(textwrap.dedent(SCRIPT.format(extra=extra)))
+    root = str(Path(__file__).parents[1])
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": root}
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes), str(script), str(chunk), str(tmp_path / name), str(seen), "resume" if resume else "new"]
+    done = subprocess.run(command, capture_output=True, text=True, env=env, cwd=root, timeout=240)
+    return tmp_path / name, done
+
+
+@pytest.mark.parametrize("chunk", [0, 6])
+def test_two_processes_end_with_the_weights_of_one(tmp_path, chunk):
+    """After 20 steps with the same batches; `chunk` works within each process."""
+    path, done = together(tmp_path, chunk)
+    assert done.returncode == 0, done.stderr
+    both = hub.load(path, "cpu")
+    alone, _ = miniclip.train(miniclip.data.picturebook(96, seed=1, size=40), PLAIN, seen=640, **options())
+    for (name, a), (_, b) in zip(alone.named_parameters(), both.named_parameters()):
+        assert torch.allclose(a, b, atol=1e-5), (name, float((a - b).abs().max()))
+
+
+def test_a_training_goes_on_with_another_number_of_processes(tmp_path):
+    """Killed by one of its processes, which is told; taken up again by one process alone."""
+    die = """
+    import os, torch.distributed as dist
+    t = sys.modules['miniclip.train']
+    real, steps = t.Batches.__call__, []
+    def stop(self, step):
+        if step == 10 and dist.get_rank() == 1:
+            os._exit(3)
+        return real(self, step)
+    t.Batches.__call__ = stop
+    real_train = miniclip.train
+    miniclip.train = lambda *a, **k: real_train(*a, **k, save_every=0)
+    """
+    path, done = together(tmp_path, extra=textwrap.dedent(die))
+    assert done.returncode != 0 and "another process of this training has ended" in done.stderr
+    step = hub.read(path)[1]["step"]
+    assert 0 < step <= 10
+    data = miniclip.data.picturebook(96, seed=1, size=40)
+    resumed, _ = miniclip.train(data, PLAIN, out=path, resume=True, seen=640, **options())
+    alone, _ = miniclip.train(data, PLAIN, seen=640, **options())
+    for (name, a), (_, b) in zip(alone.named_parameters(), resumed.named_parameters()):
+        assert torch.allclose(a, b, atol=1e-5), name
+
+
+def test_a_batch_that_cannot_be_shared_is_refused(tmp_path):
+    _, done = together(tmp_path, processes=3)
+    assert done.returncode != 0 and "3 processes cannot share a batch of 32; choose a multiple" in done.stderr
