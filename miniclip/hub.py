@@ -107,12 +107,18 @@ def load(path: str | Path, device: str | torch.device | None = None) -> CLIP:
     """Load a model, ready to use.
 
     Args:
-        path: the name of a model that ships with the package ("picturebook", "photos"), or a file that `save` or training wrote.
+        path: the name of a model that ships with the package ("picturebook", "photos"), a file that `save` or training wrote,
+            or OpenAI's weights: "openai/clip-vit-base-patch32", or a folder that holds them (see `openai.py`).
         device: where to put it; by default the fastest here, see `pick_device`.
     Raises:
         FileNotFoundError, ValueError: as `read`, and for a device that is not here.
     """
     if not Path(path).exists():
         path = SHIPPED.get(str(path), path)
-    model, _, _ = read(path)
+    if Path(path).is_dir() or str(path).count("/") == 1 and not Path(path).exists() and not Path(path).suffix:
+        from .openai import load as load_openai
+
+        model = load_openai(path)
+    else:
+        model, _, _ = read(path)
     return model.to(pick_device(device))

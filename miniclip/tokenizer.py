@@ -6,21 +6,34 @@ learned from the captions that the model will read), and the two marks around ev
 
 from __future__ import annotations
 
+import html
+import unicodedata
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 import torch
 from tokenizers import Tokenizer as BPE
 from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
 from torch import Tensor
 
-PAD, START, END = "<pad>", "<start>", "<end>"
+MARKS = PAD, START, END = "<pad>", "<start>", "<end>"
+OPENAI_MARKS = "!", "<|startoftext|>", "<|endoftext|>"  # it pads with its piece number 0, which is read as nothing behind the end
+
+
+def clean(text: str) -> str:
+    """Make a text what OpenAI's encoding was learned from: wrong letters and HTML repaired, white space single, lower case."""
+    try:
+        from ftfy import fix_text
+    except ImportError:  # pip install miniclip[openai]; without it, odd letters may become other pieces
+        fix_text = partial(unicodedata.normalize, "NFC")
+    return " ".join(html.unescape(html.unescape(fix_text(text))).split()).lower()
 
 
 class Tokenizer:
     """A trained byte-level BPE: strings to token ids and back.
 
     Args:
-        bpe: a `tokenizers.Tokenizer` whose vocabulary holds the three marks <pad>, <start> and <end>.
+        bpe: a `tokenizers.Tokenizer` whose vocabulary holds the three marks <pad>, <start> and <end>, or OpenAI's.
     Raises:
         ValueError: if a mark is missing.
     """
@@ -28,7 +41,8 @@ class Tokenizer:
     def __init__(self, bpe: BPE):
         self.bpe = bpe
         self.bpe.encode_special_tokens = True  # a mark written out in a text is text like any other
-        ids = {mark: bpe.token_to_id(mark) for mark in (PAD, START, END)}
+        self.openai = bpe.token_to_id(START) is None and bpe.token_to_id(OPENAI_MARKS[1]) is not None
+        ids = {mark: bpe.token_to_id(mark) for mark in (OPENAI_MARKS if self.openai else MARKS)}
         if missing := [mark for mark, id_ in ids.items() if id_ is None]:
             raise ValueError(f"the tokenizer has no {', '.join(missing)} token; train one with Tokenizer.train(captions)")
         self.pad, self.start, self.end = ids.values()
@@ -64,6 +78,7 @@ class Tokenizer:
         texts = [texts] if isinstance(texts, str) else list(texts)
         if wrong := [type(text).__name__ for text in texts if not isinstance(text, str)]:
             raise TypeError(f"expected a string or a list of strings, got {wrong[0]} in it")
+        texts = [clean(text) for text in texts] if self.openai else texts
         tokens = torch.full((len(texts), context_length), self.pad)
         for row, encoding in enumerate(self.bpe.encode_batch(texts, add_special_tokens=False)):
             ids = [self.start, *encoding.ids, self.end]
@@ -77,7 +92,8 @@ class Tokenizer:
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of token ids, without the marks."""
-        return self.bpe.decode([int(i) for i in ids], skip_special_tokens=True).strip()
+        ids = [int(i) for i in ids]
+        return self.bpe.decode(ids[: ids.index(self.end)] if self.end in ids else ids, skip_special_tokens=True).strip()
 
     def pieces(self, text: str) -> list[str]:
         """The pieces that a text is cut into, for looking at."""

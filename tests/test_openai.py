@@ -1,0 +1,113 @@
+"""Promises of OpenAI's CLIP in our classes: the same numbers as transformers and open_clip, the same tokens, and nothing missing or left over."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+import miniclip
+from miniclip import openai
+
+open_clip = pytest.importorskip("open_clip", reason="parity is tested where open_clip is installed: pip install -e .[bench]")
+transformers = pytest.importorskip("transformers", reason="parity is tested where transformers is installed: pip install -e .[bench]")
+CAPTIONS = Path(__file__).parents[2] / "shared/data/coco/annotations/captions_val2017_full.json"
+MERGES = Path(open_clip.__file__).parent / "bpe_simple_vocab_16e6.txt.gz"
+VISION = {"image_size": 48, "patch_size": 16, "hidden_size": 128, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 512}
+TEXT = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 1, "intermediate_size": 256, "vocab_size": 500, "max_position_embeddings": 20, "eos_token_id": 499, "bos_token_id": 498}
+
+
+def batch(size=48, vocab=500, length=20, B=5):
+    torch.manual_seed(1)
+    tokens = torch.randint(1, vocab - 2, (B, length))
+    tokens[:, 0] = vocab - 2
+    for row, end in enumerate(torch.randint(3, length, (B,)).tolist()):
+        tokens[row, end], tokens[row, end + 1 :] = vocab - 1, 0
+    return torch.randn(B, 3, size, size), tokens
+
+
+def their_transformers():
+    torch.manual_seed(0)
+    return transformers.CLIPModel(transformers.CLIPConfig(projection_dim=32, vision_config=VISION, text_config=TEXT)).eval()
+
+
+def their_open_clip():
+    torch.manual_seed(0)
+    vision = {"image_size": 48, "patch_size": 16, "width": 128, "layers": 3, "head_width": 64}
+    return open_clip.CLIP(32, vision, {"context_length": 20, "vocab_size": 500, "width": 64, "heads": 1, "layers": 2}, quick_gelu=True).eval()
+
+
+def logits(model, images, tokens):
+    if isinstance(model, transformers.CLIPModel):
+        return model(input_ids=tokens, pixel_values=images, attention_mask=torch.ones_like(tokens)).logits_per_image
+    image, text, scale = model(images, tokens)[:3]
+    return scale * image @ text.T
+
+
+@pytest.mark.parametrize("theirs", [their_transformers, their_open_clip])
+def test_the_same_weights_give_the_same_numbers_and_gradients(theirs):
+    theirs, (images, tokens) = theirs(), batch()
+    ours = openai.from_state(theirs.state_dict())
+    for model in (ours, theirs):
+        logits(model, images, tokens).diagonal().sum().backward()
+    assert torch.allclose(logits(ours, images, tokens), logits(theirs, images, tokens), atol=1e-4)
+    translated = openai.translate({name: weight.grad for name, weight in theirs.named_parameters()})
+    for name, weight in ours.named_parameters():
+        if name != "logit_bias":
+            assert torch.allclose(weight.grad, translated[name], atol=1e-4), name
+
+
+@pytest.mark.parametrize("name", ["ViT-B-32-quickgelu"])
+def test_the_paper_s_shape(name):
+    torch.manual_seed(0)
+    theirs = open_clip.create_model(name).eval()
+    ours = openai.from_state(theirs.state_dict())
+    images, tokens = batch(224, 49408, 77, B=2)
+    with torch.inference_mode():
+        assert torch.allclose(ours.visual(images), theirs.encode_image(images), atol=1e-4) and torch.allclose(ours.text(tokens), theirs.encode_text(tokens), atol=1e-4)
+    assert ours.config == miniclip.CLIPConfig.preset("base", activation="quick_gelu", end_token=49407)
+
+
+STRINGS = ["", " ", "a photo of a dog.", "naïve café — “quoted” ‘single’", "it's they're we'll I'd", "&lt;b&gt; &amp;amp; &eacute;", "x" * 500, "word " * 200, "日本語 テキスト", "🚗🐶 emoji 👩‍👩‍👧", "3.14 2021-02-26",
+           "İstanbul ﬁne ﬂow", "tab\tand\nnewline", "mojibake: schÃ¶n", "ALL CAPS!!! ???", "a_b-c/d\\e", "\u200bzero\u00a0width"]
+
+
+def test_the_same_strings_are_the_same_tokens():
+    pytest.importorskip("ftfy")
+    theirs, ours = open_clip.get_tokenizer("ViT-B-32"), openai.openai_tokenizer(MERGES)
+    texts = STRINGS + ([note["caption"] for note in json.loads(CAPTIONS.read_text())["annotations"]] if CAPTIONS.is_file() else [])
+    assert len(ours) == 49408 and ours.end == 49407
+    mine, other = ours(texts, 77, truncate=True), theirs(texts)
+    assert torch.equal(mine, other), [text for text, a, b in zip(texts, mine, other) if not torch.equal(a, b)][:5]
+    assert ours.decode(ours("a photo of a dog.", 77)[0]) == "a photo of a dog ."
+
+
+def test_a_folder_is_loaded_and_saved_as_one_of_ours(tmp_path):
+    theirs = their_transformers()
+    save_file({name: tensor.contiguous() for name, tensor in theirs.state_dict().items()}, tmp_path / "model.safetensors")
+    model = miniclip.load(tmp_path, "cpu")
+    assert model.tokenizer is None and torch.equal(model.visual.class_embedding, theirs.vision_model.embeddings.class_embedding)
+    picture = np.zeros((40, 60, 3), np.uint8)
+    assert model.encode_image(picture).shape == (1, 32)
+    miniclip.save(model, tmp_path / "ours.safetensors")
+    assert torch.equal(miniclip.load(tmp_path / "ours.safetensors", "cpu").encode_image(picture), model.encode_image(picture))
+
+
+@pytest.mark.parametrize("spoil, sentence", [
+    (lambda state: state.pop("visual.ln_post.weight"), "do not make a whole CLIP.*visual.ln_post.weight"), (lambda state: state.update(mystery=torch.zeros(1)), "mystery is no weight of a CLIP"),
+    (lambda state: state.pop("token_embedding.weight"), "not all weights of a CLIP"), (lambda state: state.update({"ln_final.bias": torch.zeros(3)}), "do not make a whole CLIP.*ln_final.bias"),
+])
+def test_what_is_missing_or_left_over_is_named(spoil, sentence):
+    state = dict(their_open_clip().state_dict())
+    spoil(state)
+    with pytest.raises(ValueError, match=sentence):
+        openai.from_state(state)
+
+
+def test_without_the_internet_one_is_told_what_to_do(monkeypatch, tmp_path):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match="copy model.safetensors and merges.txt of https://huggingface.co/openai/clip-vit-base-patch32 into a folder"):
+        miniclip.load("openai/clip-vit-base-patch32")
