@@ -32,6 +32,7 @@ class CLIPConfig:
         pool: read the picture at a class token ("cls", as the paper) or at the mean over patches ("mean").
         activation: "gelu", or "quick_gelu" as in OpenAI's weights.
         pre_norm: a LayerNorm before the first image block, as in OpenAI's weights.
+        resnet: blocks in each of four stages, for the paper's other image tower (see `resnet.py`); empty for a vision transformer.
         end_token: id of the mark at which a text is read.
         mean, std: of the pixels, by channel, in [0, 1]; inputs are normalised with them.
     Raises:
@@ -53,6 +54,7 @@ class CLIPConfig:
     pool: str = "mean"
     activation: str = "gelu"
     pre_norm: bool = False
+    resnet: tuple[int, ...] = ()
     end_token: int = 2
     mean: tuple[float, float, float] = (0.48145466, 0.4578275, 0.40821073)  # the paper's code normalises with these
     std: tuple[float, float, float] = (0.26862954, 0.26130258, 0.27577711)
@@ -60,6 +62,7 @@ class CLIPConfig:
     def __post_init__(self) -> None:
         object.__setattr__(self, "mean", tuple(self.mean))
         object.__setattr__(self, "std", tuple(self.std))
+        object.__setattr__(self, "resnet", tuple(self.resnet))
         for item in fields(self):
             value = getattr(self, item.name)
             if item.type == "int" and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
@@ -70,6 +73,8 @@ class CLIPConfig:
             width, heads = getattr(self, f"{tower}_width"), getattr(self, f"{tower}_heads")
             if width % heads:
                 raise ValueError(f"{tower}_width {width} cannot be shared by {heads} heads; choose a multiple")
+        if self.resnet and (len(self.resnet) != 4 or min(self.resnet) < 1 or self.image_size % 32 or self.vision_width * 32 % self.vision_heads):
+            raise ValueError(f"a ResNet has four stages of at least one block and pictures of a multiple of 32 pixels, not {self.resnet} and {self.image_size}")
         if self.vision_width % 4:
             raise ValueError(f"vision_width {self.vision_width} must be a multiple of 4 for 2-D sine-cosine positions")
         if self.stem and (self.patch_size & (self.patch_size - 1) or self.patch_size < 2):
@@ -284,7 +289,9 @@ class CLIP(nn.Module):
                 f"the tokenizer has {len(tokenizer)} tokens and ends texts with id {tokenizer.end}, "
                 f"the configuration expects at most {config.vocab_size} and id {config.end_token}")
         self.config, self.tokenizer = config, tokenizer
-        self.visual = VisionTransformer(config)
+        from .resnet import ResNet  # here, since it is made of parts of this file
+
+        self.visual = ResNet(config) if config.resnet else VisionTransformer(config)
         self.text = TextTransformer(config)
         self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))  # the logarithm of the inverse temperature
         self.logit_bias = nn.Parameter(torch.tensor(0.0))  # of the sigmoid loss alone

@@ -60,18 +60,22 @@ def translate(state: dict[str, Tensor]) -> dict[str, Tensor]:
             tower = next(ours for one, _, ours in TOWERS if pattern.startswith(f"{one}."))
             for part, piece in zip(("query", "key", "value"), tensor.chunk(3)):
                 weights[f"{tower}.{number}.attention.{part}.{pattern.rpartition('_')[2]}"] = piece
+        elif re.match(r"visual\.(conv\d|bn\d|layer\d|attnpool)\b", name) and "visual.conv1.weight" in state and "visual.proj" not in state:
+            weights[name] = tensor  # a ResNet has the names of the paper's code
         elif pattern in table:
             weights[table[pattern].replace("{}", number)] = tensor.T if theirs and pattern in TRANSPOSED else tensor
         elif stem in table and kind in ("weight", "bias"):
             weights[f"{table[stem].replace('{}', number)}.{kind}"] = tensor
         else:
-            raise ValueError(f"{name} is no weight of a CLIP with a vision transformer, by OpenAI's, open_clip's or transformers' names")
+            raise ValueError(f"{name} is no weight of a CLIP by OpenAI's, open_clip's or transformers' names")
     return weights
 
 
 def configuration(weights: dict[str, Tensor], activation: str = "quick_gelu") -> CLIPConfig:
     """The sizes of a model from its weights, as the paper's code does; heads are 64 wide in all of OpenAI's."""
     try:
+        if "visual.attnpool.positional_embedding" in weights:
+            return _resnet(weights, activation)
         patches, text = weights["visual.patch_embedding.weight"], weights["text.token_embedding.weight"]
         side = round((len(weights["visual.positional_embedding"]) - 1) ** 0.5)
         width, patch = patches.shape[0], patches.shape[-1]
@@ -81,7 +85,16 @@ def configuration(weights: dict[str, Tensor], activation: str = "quick_gelu") ->
             text_heads=max(1, text.shape[1] // 64), embed_dim=weights["text.projection"].shape[1], vocab_size=len(text), context_length=len(weights["text.positional_embedding"]), stem=False,
             pool="cls", activation=activation, pre_norm=True, end_token=len(text) - 1)
     except (KeyError, ValueError) as error:
-        raise ValueError(f"these are not all weights of a CLIP with a vision transformer: {error} is missing or of no use") from error
+        raise ValueError(f"these are not all weights of a CLIP: {error} is missing or of no use") from error
+
+
+def _resnet(weights: dict[str, Tensor], activation: str) -> CLIPConfig:
+    places, text, width = weights["visual.attnpool.positional_embedding"], weights["text.token_embedding.weight"], len(weights["visual.conv3.weight"])
+    blocks = tuple(len({name.split(".")[2] for name in weights if name.startswith(f"visual.layer{stage}.")}) for stage in (1, 2, 3, 4))
+    return CLIPConfig(
+        image_size=32 * round((len(places) - 1) ** 0.5), patch_size=32, vision_width=width, vision_layers=sum(blocks), vision_heads=width * 32 // 64, resnet=blocks, text_width=text.shape[1],
+        text_layers=1 + max(int(name.split(".")[2]) for name in weights if name.startswith("text.blocks.")), text_heads=max(1, text.shape[1] // 64), embed_dim=weights["text.projection"].shape[1],
+        vocab_size=len(text), context_length=len(weights["text.positional_embedding"]), stem=False, pool="cls", activation=activation, end_token=len(text) - 1)
 
 
 def from_state(state: dict[str, Tensor], tokenizer: Tokenizer | None = None, activation: str = "quick_gelu") -> CLIP:

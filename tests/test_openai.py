@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 import miniclip
+import miniclip.probe
 from miniclip import openai
 
 open_clip = pytest.importorskip("open_clip", reason="parity is tested where open_clip is installed: pip install -e .[bench]")
@@ -59,15 +60,29 @@ def test_the_same_weights_give_the_same_numbers_and_gradients(theirs):
             assert torch.allclose(weight.grad, translated[name], atol=1e-4), name
 
 
-@pytest.mark.parametrize("name", ["ViT-B-32-quickgelu"])
-def test_the_paper_s_shape(name):
+@pytest.mark.parametrize("name", ["ViT-B-32-quickgelu", "RN50-quickgelu"])
+def test_the_paper_s_shapes(name):
     torch.manual_seed(0)
-    theirs = open_clip.create_model(name).eval()
-    ours = openai.from_state(theirs.state_dict())
+    theirs = open_clip.create_model(name)
     images, tokens = batch(224, 49408, 77, B=2)
+    with torch.no_grad():
+        theirs.encode_image(images)  # running statistics other than at the start
+    theirs.eval()
+    ours = openai.from_state(theirs.state_dict())
     with torch.inference_mode():
         assert torch.allclose(ours.visual(images), theirs.encode_image(images), atol=1e-4) and torch.allclose(ours.text(tokens), theirs.encode_text(tokens), atol=1e-4)
-    assert ours.config == miniclip.CLIPConfig.preset("base", activation="quick_gelu", end_token=49407)
+    if name == "ViT-B-32-quickgelu":
+        assert ours.config == miniclip.CLIPConfig.preset("base", activation="quick_gelu", end_token=49407)
+
+
+def test_a_small_resnet_learns():
+    config = miniclip.CLIPConfig(image_size=64, resnet=(1, 1, 1, 1), vision_width=8, vision_heads=4, patch_size=32, text_width=32, text_layers=1, embed_dim=32, vocab_size=400, stem=False)
+    data = miniclip.data.picturebook(64, seed=1, size=64)
+    model, history = miniclip.train(data, config, seen=32 * 40, recipe=miniclip.Recipe(batch_size=32, captions=1), scores=4, device="cpu", progress=False)
+    losses = history.column("loss")[1]
+    assert losses[-1] < losses[0] - 0.3 and miniclip.probe.features(model, data).shape == (64, 256)
+    with pytest.raises(ValueError, match="a ResNet has four stages"):
+        miniclip.CLIPConfig(image_size=48, resnet=(1, 1, 1, 1))
 
 
 STRINGS = ["", " ", "a photo of a dog.", "naïve café — “quoted” ‘single’", "it's they're we'll I'd", "&lt;b&gt; &amp;amp; &eacute;", "x" * 500, "word " * 200, "日本語 テキスト", "🚗🐶 emoji 👩‍👩‍👧", "3.14 2021-02-26",
