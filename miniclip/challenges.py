@@ -47,13 +47,18 @@ class Challenge:
         return np.array(self.labels)[self.right]
 
 
-def choose(model, challenge: Challenge) -> Score:
-    """Zero-shot: how often is the true sentence the nearest of a picture's candidates?"""
+def cosines(model, challenge: Challenge) -> torch.Tensor:
+    """Of each picture and each of its candidates: (N, C)."""
     features = image_features(model, challenge.images)  # (N, E)
     position = {text: row for row, text in enumerate(dict.fromkeys(text for texts in challenge.candidates for text in texts))}
     vectors = text_features(model, list(position))
     own = vectors[torch.tensor([[position[text] for text in texts] for texts in challenge.candidates])]  # (N, C, E)
-    guesses = torch.einsum("ne,nce->nc", features, own).argmax(dim=1).numpy()
+    return torch.einsum("ne,nce->nc", features, own)
+
+
+def choose(model, challenge: Challenge) -> Score:
+    """Zero-shot: how often is the true sentence the nearest of a picture's candidates?"""
+    guesses = cosines(model, challenge).argmax(dim=1).numpy()
     hits = int((guesses == challenge.right).sum())
     return Score(hits / len(guesses), wilson(hits, len(guesses)), len(guesses), 1 / len(challenge.candidates[0]), guesses)
 

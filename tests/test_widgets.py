@@ -9,9 +9,9 @@ import torch
 from PIL import Image
 
 import miniclip
-from miniclip import World, info_nce
+from miniclip import World, challenges, info_nce
 from miniclip.benchmarks import single_objects
-from miniclip.widgets import LossLab, PromptLab, SceneLab, SearchBox, look_at_loss, look_at_scene, read_labels, read_templates
+from miniclip.widgets import FailureLab, LossLab, PromptLab, SceneLab, SearchBox, look_at_loss, look_at_scene, read_labels, read_templates
 from miniclip.zeroshot import fill
 
 NOUNS = ("dog", "cat", "bus", "apple")
@@ -142,6 +142,20 @@ def test_a_picture_of_ones_own_is_asked_about_and_a_text_file_is_refused(model, 
     assert set(lab.gallery) <= set(lab.splits["choose"])  # the hidden pictures stay hidden
     lab.pictures[2].click()
     assert "picture 3" in lab.says.value
+
+
+def test_failure_lab_shows_the_mistakes_and_counts_as_choose_does(model):
+    tasks = {name: challenges.CHALLENGES[name](n=30) for name in ("counting", "a word on the picture")}
+    lab = FailureLab(model, tasks)
+    score = challenges.choose(model, tasks["counting"])
+    assert f"<b>{score.accuracy:.0%}</b> right of 30" in lab.score.value and lab.shown.value.count("<img") == 6
+    assert all(score.guesses[row] != tasks["counting"].right[row] for row in lab.rows()) and len(lab.rows()) == round(30 * (1 - score.accuracy))
+    lab.only.value = "all"
+    assert lab.page.max == 5 and len(lab.rows()) == 30
+    before, lab.page.value = lab.shown.value, 5
+    assert lab.shown.value != before and not lab.message.value
+    lab.task.value = "a word on the picture"
+    assert "chance 50%" in lab.score.value
 
 
 def test_labels_and_templates_are_read_line_by_line():
