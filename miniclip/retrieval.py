@@ -6,6 +6,7 @@ caption has found its picture if that one picture is.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,6 +89,25 @@ def nearest(vector: Tensor, features: Tensor, k: int = 10) -> list[tuple[int, fl
 def search(model, query: str, features: Tensor, k: int = 10) -> list[tuple[int, float]]:
     """The k pictures (or texts) nearest to a text: pairs (row of `features`, cosine), nearest first."""
     return nearest(text_features(model, [query])[0], features, k)
+
+
+def duplicates(images, others) -> list[int]:
+    """Which pictures of one set occur in another, pixel by pixel: rows of `images`, found by their hashes (paper 5).
+
+    Args:
+        images, others: uint8 (N, H, W, 3) of one size, or `CaptionedImages`: a test set, and what was trained on.
+    """
+    def prints(pictures) -> list[bytes]:
+        return [hashlib.sha256(np.ascontiguousarray(picture)).digest() for picture in getattr(pictures, "images", pictures)]
+
+    known = set(prints(others))
+    return [row for row, own in enumerate(prints(images)) if own in known]
+
+
+def likeness(features: Tensor, others: Tensor, block: int = 1024) -> tuple[Tensor, Tensor]:
+    """For each vector (N, E) the nearest among others (M, E): cosines (N,) and rows (N,); what comes close may be a near duplicate, to be looked at (paper 5)."""
+    parts = [(features[start : start + block] @ others.T).max(dim=1) for start in range(0, len(features), block)]
+    return torch.cat([part.values for part in parts]), torch.cat([part.indices for part in parts])
 
 
 def occlusion(model, image, texts: str | list[str], cells: int = 8, window: int = 2) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from miniclip import classifier, classify, evaluate, prompts
-from miniclip.retrieval import evaluate_retrieval, recall_at_k, search
+from miniclip.retrieval import duplicates, evaluate_retrieval, likeness, recall_at_k, search
 from miniclip.data import CaptionedImages
 from miniclip.zeroshot import fill, image_features, wilson
 
@@ -147,3 +147,15 @@ def test_retrieval_works_with_any_model_and_search_finds_the_nearest():
     assert recall.image_to_text == recall.text_to_image == {1: 1.0} and "recall@1 100.0%" in str(recall)
     found = search(ColorModel(), "something blue", image_features(ColorModel(), data), k=9)
     assert [row for row, _ in found][0] == 2 and len(found) == 3 and found[0][1] == pytest.approx(1, abs=1e-3)
+
+
+def test_pictures_that_were_trained_on_are_found():
+    rng = np.random.default_rng(0)
+    train, test = rng.integers(0, 256, (2, 50, 8, 8, 3)).astype(np.uint8)
+    assert duplicates(test, train) == []
+    test[[3, 17]] = train[[9, 0]]
+    assert duplicates(test, train) == [3, 17]
+    test[17, 0, 0, 0] ^= 1  # one pixel, a little
+    a, b = (F.normalize(torch.from_numpy(x.reshape(50, -1)).float() - 127, dim=1) for x in (test, train))
+    cosines, rows = likeness(a, b, block=7)
+    assert duplicates(test, train) == [3] and (cosines > 0.99).nonzero().flatten().tolist() == [3, 17] and rows[[3, 17]].tolist() == [9, 0]
