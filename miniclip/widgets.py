@@ -389,10 +389,10 @@ class PromptLab(Lab):
         self._remember([fill(one, name) for templates in prompts.SETS.values() for one in templates for name in self.start.values()])
         self.kept = len(self.vectors)
 
-        self.labels = ui.Textarea(value="\n".join(f"{label}: {name}" for label, name in self.start.items()), layout=ui.Layout(width="260px", height="220px"))
-        self.templates = ui.Textarea(value=template, placeholder="a picture of {}.", layout=ui.Layout(width="420px", height="90px"))
+        self.labels = ui.Textarea(value="\n".join(f"{label}: {name}" for label, name in self.start.items()), layout=ui.Layout(width="210px", height="220px"))
+        self.templates = ui.Textarea(value=template, placeholder="a picture of {}.", layout=ui.Layout(width="380px", height="90px"))
         self.sets = [ui.Checkbox(value=False, description=f"{name} ({len(templates)})", indent=False, layout=ui.Layout(width="120px")) for name, templates in prompts.SETS.items()]
-        self.temperature = ui.FloatLogSlider(value=1 / inverse_temperature(model), min=-2.3, max=0, step=0.05, description="temperature", readout_format=".3f")
+        self.temperature = ui.FloatLogSlider(value=1 / inverse_temperature(model), min=-2.3, max=0, step=0.05, description="temperature", readout_format=".3f", layout=ui.Layout(width="380px"), style={"description_width": "90px"})
         self.gallery = [int(row) for row in self.splits["choose"][:gallery]]  # never of the hidden split
         self.pictures = [ui.Button(description=str(number + 1), layout=ui.Layout(width="74px"), tooltip=f"picture {number + 1}") for number in range(len(self.gallery))]
         for row, button in zip(self.gallery, self.pictures):
@@ -405,13 +405,14 @@ class PromptLab(Lab):
         self.reveal.on_click(lambda _: self.note("test"))
         self.export.on_click(lambda _: self.link())
         self.says, self.score, self.log, self.file = ui.HTML(), ui.HTML(), ui.HTML(), ui.HTML()
+        whole = ui.Layout(flex="0 0 auto", margin="0 12px 0 0")  # neither is cut where there is little room
         gallery_row = ui.HBox([ui.VBox([ui.HTML(picture(data.images[row], 72)), button]) for row, button in zip(self.gallery, self.pictures)])
         self.box = ui.VBox([
             gallery_row, self.upload,
             ui.HBox([
-                ui.VBox([ui.HTML("<b>classes</b>, one a line"), self.labels]),
-                ui.VBox([ui.HTML("<b>templates</b>, one a line, {} for the class"), self.templates, ui.HBox(self.sets, layout=ui.Layout(flex_flow="row wrap", width="430px")), self.temperature]),
-                self.says]),
+                ui.VBox([ui.HTML("<b>classes</b>, one a line"), self.labels], layout=whole),
+                ui.VBox([ui.HTML("<b>templates</b>, one a line, {} for the class"), self.templates, ui.HBox(self.sets, layout=ui.Layout(flex_flow="row wrap", width="390px")), self.temperature], layout=whole),
+                self.says], layout=ui.Layout(flex_flow="row wrap")),
             self.message, self.score, ui.HBox([self.keep, self.reveal, self.export]), self.log, self.file])
         self._watch(self.labels, self.templates, self.temperature, *self.sets)
 
