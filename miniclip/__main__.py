@@ -121,9 +121,10 @@ def train(
     """Train a CLIP from nothing, on the embedded Picturebook or on your own captioned pictures, and test what it learned."""
     from . import benchmarks, parallel
     from .data import folder, picturebook
+    from .hub import pick_device, pick_precision
     from .model import CLIPConfig
     from .retrieval import evaluate_retrieval
-    from .train import Recipe, pick_device, pick_precision
+    from .train import Recipe
     from .train import train as train_clip
 
     parallel.start()  # where torchrun started several

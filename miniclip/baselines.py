@@ -1,6 +1,6 @@
 """The rivals of contrastive learning, with the same image tower, the same data in the same order: a classifier trained on labels,
 and the two ways of predicting captions that the paper tried first, as a bag of words and word by word (paper 2.3, Figure 2).
-Taught in notebooks 06 and 07.
+For notebooks 06 and 07, which are to come.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from . import hub
 from .data import CaptionedImages
-from .hub import pick_device
+from .hub import pick_device, pick_precision
 from .model import CLIP, CLIPConfig, Transformer
 from .optim import make_optimizers, schedule
 from .tokenizer import Tokenizer
-from .train import Batches, History, Recipe, interruptible, pick_precision
+from .train import Batches, History, Recipe, interruptible
 from .zeroshot import Score, fill, wilson
 
 
@@ -41,6 +42,7 @@ def fit(
     precision = pick_precision(device, precision)
     model.to(device).train()
     optimizers, batches, history, losses = make_optimizers(model, recipe), Batches(data, model.tokenizer, model.config, recipe, device), History(), []
+    scaler = torch.amp.GradScaler(device.type, enabled=precision == torch.float16)
     steps = max(1, seen // recipe.batch_size)
     looks = {round(steps * (k + 1) / scores) for k in range(scores)}
     with tqdm(total=steps, desc=type(model).__name__, unit="step", disable=not progress) as bar, interruptible() as interrupted:
@@ -52,12 +54,15 @@ def fit(
                 raise FloatingPointError(f"the loss became {value.item()} at step {step}; try a lower learning rate, now {recipe.lr}")
             losses.append(value.detach())
             model.zero_grad()
-            value.backward()
+            scaler.scale(value).backward()
+            for optimizer in optimizers:
+                scaler.unscale_(optimizer)
             torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
             for optimizer in optimizers:
                 for group in optimizer.param_groups:
                     group["lr"] = optimizer.defaults["lr"] * schedule(step / steps, recipe.warmup)
-                optimizer.step()
+                scaler.step(optimizer)
+            scaler.update()
             bar.update()
             if step + 1 in looks:
                 model.eval()
@@ -232,11 +237,8 @@ def _trim(tokens: Tensor, config: CLIPConfig) -> Tensor:
 
 
 def _start(data: CaptionedImages, preset: str | CLIPConfig, options: dict) -> CLIP:
-    """A CLIP with random weights, and a tokenizer for the captions: exactly as `train` starts one."""
-    config = CLIPConfig.preset(preset) if isinstance(preset, str) else preset
-    tokenizer = Tokenizer.train((caption for captions in data.captions for caption in captions), config.vocab_size)
-    torch.manual_seed(options.get("recipe", Recipe()).seed)
-    return CLIP(CLIPConfig(**{**vars(config), "vocab_size": len(tokenizer), "end_token": tokenizer.end}), tokenizer)
+    """What `train` would start from, with the same data, preset and seed."""
+    return hub.new((caption for captions in data.captions for caption in captions), preset, options.get("recipe", Recipe()).seed)
 
 
 def bag_of_words(data: CaptionedImages, preset: str | CLIPConfig = "nano", **options) -> tuple[BagOfWords, History]:

@@ -20,9 +20,10 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from .hub import PRECISIONS
 from .loss import info_nce
 from .model import CLIP, CLIPConfig
-from .train import PRECISIONS, Batches, Recipe, train
+from .train import Batches, Recipe, train
 
 STATUS = Path("/proc/self/status")
 TEXT_TOKENS = 16  # of the context; the rest is padding, as in short captions

@@ -1,5 +1,5 @@
 """What CLIP is poor at, as the paper says of itself (3.1.5, 6), made of Picturebook scenes: models of car, species of flower, counting, the distance
-to the nearest car, left and right, which thing has which colour, "no", text on a picture, and real handwritten digits. Taught in notebook 08.
+to the nearest car, left and right, which thing has which colour, "no", text on a picture, and real handwritten digits. For notebook 08, which is to come.
 
 Each challenge says for every picture between which sentences a model has to choose, so it can be asked of any model with `encode_image` and `encode_text`.
 """
@@ -134,15 +134,10 @@ def distance(n: int = 300, size: int = 64, seed: int = 0) -> Challenge:
     return _make(n, size, "distance", seed, one, tuple(DISTANCES))
 
 
-def _two(rng: Random, nouns: Sequence[str]) -> tuple[str, str]:
-    first, second = rng.sample(nouns, 2)
-    return first, second
-
-
 def sides(n: int = 300, size: int = 64, seed: int = 0) -> Challenge:
     """Which of two things is to the left of the other? The same words in another order."""
     def one(rng: Random, index: int):
-        (left, right), swapped = _two(rng, WORDS), index % 2
+        (left, right), swapped = rng.sample(WORDS, 2), index % 2
         things = [Thing(left, _paint(rng, left), (0.27, rng.uniform(0.5, 0.65)), 0.45), Thing(right, _paint(rng, right), (0.73, rng.uniform(0.5, 0.65)), 0.45)]
         texts = [f"{article(a)} to the left of {article(b)}" for a, b in ((left, right), (right, left))]
         return Scene(_place(rng), things), texts[::-1] if swapped else texts, swapped
@@ -153,7 +148,7 @@ def sides(n: int = 300, size: int = 64, seed: int = 0) -> Challenge:
 def attributes(n: int = 300, size: int = 64, seed: int = 0) -> Challenge:
     """Which of two things has which colour? "a red car and a blue dog" against "a blue car and a red dog": the same words. (Yuksekgonul et al. 2023, Thrush et al. 2022.)"""
     def one(rng: Random, index: int):
-        (a, b), (p, q), swapped = _two(rng, PAINTABLE), rng.sample(tuple(COLORS), 2), index % 2
+        (a, b), (p, q), swapped = rng.sample(PAINTABLE, 2), rng.sample(tuple(COLORS), 2), index % 2
         spots = [(0.27, rng.uniform(0.5, 0.65)), (0.73, rng.uniform(0.5, 0.65))]
         rng.shuffle(spots)
         texts = [f"{article(f'{c} {a}')} and {article(f'{d} {b}')}" for c, d in ((p, q), (q, p))]
@@ -165,7 +160,7 @@ def attributes(n: int = 300, size: int = 64, seed: int = 0) -> Challenge:
 def negation(n: int = 300, size: int = 64, seed: int = 0) -> Challenge:
     """What is there and what is not? "a dog and no cat" against "a cat and no dog": the same words, under a picture of one of the two."""
     def one(rng: Random, index: int):
-        (there, absent), swapped = _two(rng, WORDS), index % 2
+        (there, absent), swapped = rng.sample(WORDS, 2), index % 2
         texts = [f"a picture of {article(a)} and no {b}." for a, b in ((there, absent), (absent, there))]
         return Scene(_place(rng), [Thing(there, _paint(rng, there), (0.5, 0.58), rng.uniform(0.5, 0.75))]), texts[::-1] if swapped else texts, swapped
 
@@ -179,7 +174,7 @@ def written(n: int = 300, size: int = 64, seed: int = 0, text: bool = True) -> C
         text: False for the same pictures without the word, to compare with.
     """
     def one(rng: Random, index: int):
-        (there, word), swapped = _two(rng, WORDS), index % 2
+        (there, word), swapped = rng.sample(WORDS, 2), index % 2
         texts = [f"a picture of {article(a)}." for a in (there, word)]
         return Scene(_place(rng), [Thing(there, _paint(rng, there), (0.5, 0.5), rng.uniform(0.5, 0.7))]), texts[::-1] if swapped else texts, swapped
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict
+from collections.abc import Iterable
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
@@ -80,6 +81,20 @@ def read(path: str | Path) -> tuple[CLIP, dict, dict[str, torch.Tensor]]:
     except Exception as error:  # tokenizers raises a plain Exception for broken JSON
         raise ValueError(f"{path} does not hold what its own configuration asks for: {error}") from error
     return model.eval(), training, {name: tensor for name, tensor in tensors.items() if not name.startswith("model.")}
+
+
+def new(captions: Iterable[str], preset: str | CLIPConfig = "nano", seed: int = 0) -> CLIP:
+    """A CLIP with random weights, on the CPU, and a vocabulary learned from captions: what every training starts from.
+
+    Args:
+        captions: the texts to learn the vocabulary from.
+        preset: a name from `PRESETS` or a configuration; its vocab_size is the most that may be learned.
+        seed: decides the weights.
+    """
+    config = CLIPConfig.preset(preset) if isinstance(preset, str) else preset
+    tokenizer = Tokenizer.train(captions, config.vocab_size)
+    torch.manual_seed(seed)
+    return CLIP(replace(config, vocab_size=len(tokenizer), end_token=tokenizer.end), tokenizer)
 
 
 def pick_device(name: str | torch.device | None = None) -> torch.device:

@@ -1,5 +1,5 @@
 """How good are the features? A linear classifier on top of them, with many labels and with few; fine-tuning, and averaging with what was before
-(paper 3.1.5, 3.2, A.3; WiSE-FT: Wortsman et al. 2022). Taught in notebook 05.
+(paper 3.1.5, 3.2, A.3; WiSE-FT: Wortsman et al. 2022). For notebook 05, which is to come.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ def features(model, images, batch_size: int = 256) -> np.ndarray:
     Returns:
         (N, D) float32.
     """
-    pixels = np.asarray(getattr(images, "images", images))
+    images = np.asarray(getattr(images, "images", images))
     tower = (lambda x: model.visual.features(model.preprocess(x))) if hasattr(model, "visual") else model.encode_image
     with torch.inference_mode():
-        return torch.cat([tower(pixels[start : start + batch_size]).float().cpu() for start in range(0, len(pixels), batch_size)]).numpy()
+        return torch.cat([tower(images[start : start + batch_size]).float().cpu() for start in range(0, len(images), batch_size)]).numpy()
 
 
 def pixels(images, size: int = 16) -> np.ndarray:
@@ -109,7 +109,9 @@ def few_shot(x: np.ndarray, y: Sequence[str], test_x: np.ndarray, test_y: Sequen
         shots: pictures of each class; draws: for each number, as many probes, each on other pictures.
         strength: C, the same for all: with so few pictures there are none to choose it by.
     Returns:
-        {shots: accuracy of each draw (draws,)}.
+        {shots: accuracy in [0, 1] of each draw (draws,)}.
+    Raises:
+        ValueError: if a class has too few pictures.
     """
     y, test_y, rng = np.asarray(y), np.asarray(test_y), np.random.default_rng(seed)
     members = {label: np.nonzero(y == label)[0] for label in np.unique(y)}
@@ -141,7 +143,11 @@ def fine_tune(model, data, targets: Sequence[str], labels: Sequence[str], vector
 
 
 def average(before: nn.Module, after: nn.Module, share: float) -> nn.Module:
-    """A model whose weights lie between those of two of one shape: (1 - share) before + share after (WiSE-FT). 0 is the first, 1 the second."""
+    """A model whose weights lie between those of two of one shape: (1 - share) before + share after (WiSE-FT).
+
+    Raises:
+        ValueError: if the two are of different shapes.
+    """
     between, others = copy.deepcopy(before), after.state_dict()
     if {name: weight.shape for name, weight in between.state_dict().items()} != {name: weight.shape for name, weight in others.items()}:
         raise ValueError("only models of the same shape can be averaged")

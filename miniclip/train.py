@@ -27,7 +27,7 @@ from tqdm.auto import tqdm
 
 from . import hub, parallel
 from .data import CaptionedImages
-from .hub import PRECISIONS, pick_device, pick_precision  # noqa: F401
+from .hub import pick_device, pick_precision
 from .large import backward_in_chunks, info_nce_in_blocks
 from .loss import info_nce, sigmoid_loss
 from .model import CLIP, CLIPConfig
@@ -251,10 +251,7 @@ def train(
             raise ValueError(f"the training of {out} is complete; train with another --out, or load it as it is")
         step, minutes_before, history = training["step"], training["minutes"], History(training["history"])
     else:
-        config = CLIPConfig.preset(preset) if isinstance(preset, str) else preset
-        tokenizer = Tokenizer.train((caption for captions in data.captions for caption in captions), config.vocab_size)
-        torch.manual_seed(recipe.seed)
-        model = CLIP(CLIPConfig(**{**asdict(config), "vocab_size": len(tokenizer), "end_token": tokenizer.end}), tokenizer)
+        model = hub.new((caption for captions in data.captions for caption in captions), preset, recipe.seed)
         if recipe.loss == "sigmoid":  # SigLIP's start: t' = log 10, b = -10
             torch.nn.init.constant_(model.logit_scale, math.log(10))
             torch.nn.init.constant_(model.logit_bias, -10.0)

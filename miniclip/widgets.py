@@ -30,7 +30,7 @@ from .data.picturebook.scene import LIGHTS, STYLES, WEATHERS
 from .loss import info_nce, sigmoid_loss
 from .plots import INK
 from .retrieval import caption_features, nearest, search
-from .zeroshot import classifier, classify, fill, image_features, inverse_temperature, text_features, wilson
+from .zeroshot import classifier, fill, image_features, inverse_temperature, text_features, wilson
 
 
 def picture(image: np.ndarray, width: int = 64, alt: str = "a picture") -> str:
@@ -261,8 +261,11 @@ def look_at_scene(model, scene: Scene, classifiers: dict[str, tuple[tuple[str, .
         classifiers: what `scene_classifiers` gave, where it is at hand.
         size: the picture's height and width in pixels.
     """
-    pixels = np.array(scene.draw(size))
-    return {question: classify(model, pixels, labels, vectors=vectors) for question, (labels, vectors) in (classifiers or scene_classifiers(model)).items()}
+    features, said = image_features(model, scene.draw(size)[None]), {}  # (1, E), once for all questions
+    for question, (labels, vectors) in (classifiers or scene_classifiers(model)).items():
+        probabilities = (inverse_temperature(model) * features @ vectors.T).softmax(dim=-1)[0].tolist()
+        said[question] = dict(sorted(zip(labels, probabilities), key=lambda pair: -pair[1]))
+    return said
 
 
 class SceneLab(Lab):

@@ -163,6 +163,23 @@ def test_most_of_a_split_comes_as_one_archive(world, fetch, monkeypatch, tmp_pat
     assert np.array_equal(whole.images[:12], single.images) and not list(tmp_path.rglob("evil*"))
 
 
+def test_a_broken_photo_in_the_archive_is_reported_and_left_out(world, fetch, monkeypatch):
+    monkeypatch.setitem(coco_module.SPLITS, "val2017", COUNT)
+    numbers = order(world.photos)
+    world.photos[numbers[2]] = b"no photo"
+    world.files["/zips/val2017.zip"] = world.zip({f"val2017/{number:012d}.jpg": content for number, content in world.photos.items()})
+    data = fetch(images=None)
+    assert data.ids.tolist() == numbers[:2] + numbers[3:] and data.report.skipped == {"broken image (no picture format that is known)": [f"{numbers[2]:012d}.jpg"]}
+
+
+def test_an_attribution_that_is_missing_is_written_when_the_set_is_opened(world, fetch, tmp_path):
+    fetch(out=tmp_path / "set")
+    before = (tmp_path / "set" / "attribution.csv").read_bytes()
+    (tmp_path / "set" / "attribution.csv").unlink()  # as if killed just before
+    fetch(out=tmp_path / "set")
+    assert (tmp_path / "set" / "attribution.csv").read_bytes() == before
+
+
 # ---- servers that misbehave
 
 def test_what_may_pass_is_tried_again(world, fetch):

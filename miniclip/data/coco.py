@@ -26,8 +26,8 @@ import requests
 from PIL import Image
 from tqdm.auto import tqdm
 
-from .captioned import CaptionedImages, disk_full_explained, load, move_into_place
-from .folders import Report, Source, Unfinished, square
+from .captioned import CaptionedImages, disk_full_explained, load
+from .folders import FLUSH, Report, Source, load_packed, pack_source
 
 SERVER = "http://images.cocodataset.org"
 ANNOTATIONS = "annotations/annotations_trainval2017.zip"
@@ -196,8 +196,9 @@ class _Web(Source):
                 os.replace(path.with_suffix(".part"), path)
         except (Gone, KeyError):
             return None, "gone from the server", []
-        pixels, conversions = square(io.BytesIO(content), self.size)
-        return pixels, None, conversions
+        except zipfile.BadZipFile:  # its checksum is wrong
+            return None, "broken in the archive", []
+        return self.squared(io.BytesIO(content))
 
     def pictures(self, rows: range) -> Iterator[tuple[np.ndarray | None, str | None, list[str]]]:
         """As `read_one` of each row, over several connections."""
@@ -259,8 +260,7 @@ def coco(
         data = load(out)
         if data.info.get("packing", {}).get("recipe") != recipe:
             raise ValueError(f"{out} holds another set; choose another folder with `out`, or delete that one")
-        data.report = Report(**data.info["packing"]["report"])
-        return data
+        return _attributed(out)
     total = min(images or SPLITS[split], SPLITS[split])
     whole = 2 * total > SPLITS[split]
     archive, originals = cache / f"{split}.zip", cache / "originals" / split
@@ -273,28 +273,22 @@ def coco(
     if whole and not archive.exists():
         _get(web, f"zips/{split}.zip", archive)
     source = _Web(captions, size, images, originals, web, archive if whole else None, licenses, connections)
-    with disk_full_explained(out):
-        work = Unfinished(out, recipe, size)
-        if not work.is_whole():
-            with work:
-                for pixels, reason, conversions in source.read(progress, work.done):
-                    work.add(pixels, reason, conversions)
-                    if not keep_originals and not work.pending:  # all on the disk: these are not needed any more
-                        _forget(originals, source)
-            source.require_some()
-            work.finish(source, {"recipe": recipe, "report": vars(source.report)})
-        move_into_place(work.folder, out)
-    data = load(out)
-    attribute(data, out / "attribution.csv")
+    def forget() -> None:
+        for record in () if keep_originals else source.kept[-FLUSH:]:  # these are packed now
+            (originals / f"{record['id']:012d}.jpg").unlink(missing_ok=True)
+
+    pack_source(source, out, recipe, progress, forget)
     if not keep_originals:
         shutil.rmtree(originals, ignore_errors=True)
-    data.report = Report(**data.info["packing"]["report"])
+    return _attributed(out)
+
+
+def _attributed(out: Path) -> CaptionedImages:
+    """Open a finished set; a process that was killed at its very end may have left it without its attribution."""
+    data = load_packed(out)
+    if not (out / "attribution.csv").exists():
+        attribute(data, out / "attribution.csv")
     return data
-
-
-def _forget(originals: Path, source: Source) -> None:
-    for record in source.kept[-512:]:
-        (originals / f"{record['id']:012d}.jpg").unlink(missing_ok=True)
 
 
 def attribute(data: CaptionedImages, path: str | Path) -> None:

@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PureWindowsPath
 from typing import BinaryIO
@@ -149,15 +149,27 @@ def pack(images: str | Path, captions: str | Path, out: str | Path, size: int = 
             return data
         _warn_of_change(out, packing["recipe"], recipe)
         del data  # its memory map would keep the old file open
+    pack_source(source, out, recipe, progress)
+    return load_packed(out)
+
+
+def pack_source(source: Source, out: Path, recipe: dict, progress: bool, flushed: Callable[[], None] = lambda: None) -> None:
+    """Write what a source gives to a packed set, going on with unfinished work of the same recipe; `flushed` is called when all so far has reached the disk."""
     with disk_full_explained(out):
-        work = Unfinished(out, recipe, size)
+        work = Unfinished(out, recipe, source.size)
         if not work.is_whole():
             with work:
-                for squared, reason, conversions in source.read(progress, work.done):
-                    work.add(squared, reason, conversions)
+                for pixels, reason, conversions in source.read(progress, work.done):
+                    work.add(pixels, reason, conversions)
+                    if not work.pending:
+                        flushed()
             source.require_some()
             work.finish(source, {"recipe": recipe, "report": asdict(source.report)})
         move_into_place(work.folder, out)
+
+
+def load_packed(out: Path) -> CaptionedImages:
+    """Open a set that `pack_source` wrote, with its report."""
     data = load(out)
     data.report = Report(**data.info["packing"]["report"])
     return data
@@ -224,8 +236,12 @@ class Source:
             return None, "image without caption", []
         if not (self.folder / name).is_file():
             return None, "missing file", []
+        return self.squared(self.folder / name)
+
+    def squared(self, photo: Path | BinaryIO) -> tuple[np.ndarray | None, str | None, list[str]]:
+        """(pixels or None, what is broken or None, conversions) of one photo."""
         try:
-            pixels, conversions = square(self.folder / name, self.size)
+            pixels, conversions = square(photo, self.size)
             return pixels, None, conversions
         except UnidentifiedImageError:
             return None, "broken image (no picture format that is known)", []
