@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import os
 import re
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -64,14 +66,23 @@ def average_gradients(model: nn.Module) -> None:
 
 @contextmanager
 def death_explained(file: object) -> Iterator[None]:
-    """Turn what PyTorch says when another process is gone into a sentence; `file` is the checkpoint, if there is one."""
+    """Turn what PyTorch says when another process is gone, or torchrun's signal to end, whichever comes first, into a sentence; `file` is the checkpoint, if there is one."""
+    where = f"{file} holds what was learned before; resume goes on from it, with any number of processes" if file else "nothing was kept, since there is no `out`"
+
+    def told_to_end(number: int, frame: object) -> None:
+        raise ConnectionError(f"another process of this training has ended, or all were told to end (signal {number}); {where}")
+
+    listening = dist.is_initialized() and threading.current_thread() is threading.main_thread()  # only there do signals arrive
+    before = signal.signal(signal.SIGTERM, told_to_end) if listening else None
     try:
         yield
     except RuntimeError as error:
         if not dist.is_initialized() or not re.search(r"[Cc]onnection|[Tt]imed out|[Tt]imeout|NCCL|remote process", str(error)):
             raise
-        where = f"{file} holds what was learned before; resume goes on from it, with any number of processes" if file else "nothing was kept, since there is no `out`"
         raise ConnectionError(f"another process of this training has ended ({str(error).splitlines()[0][:120]}); {where}") from error
+    finally:
+        if listening:
+            signal.signal(signal.SIGTERM, before)
 
 
 def agree(number: float, device: torch.device) -> float:

@@ -74,6 +74,24 @@ def test_a_training_goes_on_with_another_number_of_processes(tmp_path):
         assert torch.allclose(a, b, atol=1e-5), name
 
 
+SIGNAL = """
+import os, signal, time
+import torch.distributed as dist
+from miniclip import parallel
+dist.init_process_group("gloo", init_method="file://{file}", rank=0, world_size=1)
+with parallel.death_explained("mine.safetensors"):
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(5)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals on Windows")
+def test_a_process_that_is_told_to_end_says_so(tmp_path):
+    """torchrun may end the others before they notice by themselves that one is gone."""
+    done = subprocess.run([sys.executable, "-c", SIGNAL.format(file=tmp_path / "meet")], capture_output=True, text=True, cwd=Path(__file__).parents[1], timeout=120)
+    assert done.returncode == 1 and "another process of this training has ended" in done.stderr and "mine.safetensors holds what was learned before" in done.stderr
+
+
 def test_a_batch_that_cannot_be_shared_is_refused(tmp_path):
     _, done = together(tmp_path, processes=3)
     assert done.returncode != 0 and "3 processes cannot share a batch of 32; choose a multiple" in done.stderr
