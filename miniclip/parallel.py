@@ -80,9 +80,8 @@ def death_explained(file: object) -> Iterator[None]:
         if not dist.is_initialized() or not re.search(r"[Cc]onnection|[Tt]imed out|[Tt]imeout|NCCL|remote process", str(error)):
             raise
         raise ConnectionError(f"another process of this training has ended ({str(error).splitlines()[0][:120]}); {where}") from error
-    finally:
-        if listening:
-            signal.signal(signal.SIGTERM, before)
+    if listening:  # after an error it stays: the signal may come while that is being told, and would cut it off
+        signal.signal(signal.SIGTERM, before)
 
 
 def agree(number: float, device: torch.device) -> float:
