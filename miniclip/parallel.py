@@ -9,6 +9,7 @@ open: the few lines also serve batches in chunks (`large.py`), which Distributed
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
 import signal
@@ -27,7 +28,14 @@ def start() -> tuple[int, int]:
         if torch.cuda.is_available():
             torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
         dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+        atexit.register(leave)
     return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+
+
+def leave() -> None:
+    """Part from the others in good order; a process that ends without it may be aborted by the threads that still wait for the others."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 def is_first() -> bool:
