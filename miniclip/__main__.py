@@ -70,7 +70,7 @@ def _scores_json(scores: dict) -> dict:
     return {name: {"accuracy": s.accuracy, "interval": s.interval, "n": s.n, "chance": s.chance} for name, s in scores.items()}
 
 
-def _naming_figure(model, test, minutes: float, path: Path, count: int = 12) -> None:
+def _naming_figure(model, test, trained: str, path: Path, count: int = 12) -> None:
     """Save the first pictures of a Picturebook set with the model's three likeliest objects for each."""
     from . import benchmarks, plots
     from .zeroshot import classify
@@ -78,7 +78,7 @@ def _naming_figure(model, test, minutes: float, path: Path, count: int = 12) -> 
     question = benchmarks.questions(test)["object"]
     word = dict(zip(question.names, question.labels))
     answers = [{word[name]: p for name, p in classify(model, image, question.names, "a picture of {}.").items()} for image in test.images[:count]]
-    title = f"Pictures it never saw, named after {minutes:.1f} minutes of training from nothing"
+    title = f"Pictures it never saw, named after {trained}"
     plots.guesses(test.images[:count], answers, question.targets[:count], title=title).savefig(path, dpi=110)
 
 
@@ -98,6 +98,7 @@ def _retrieval_figure(model, test, path: Path, count: int = 9) -> None:
 @app.command()
 def train(
     preset: Annotated[str, typer.Option(help="Size of the model: nano, tiny, small or base.")] = "nano",
+    start: Annotated[Optional[str], typer.Option("--from", help="Train a model further instead of one from nothing: picturebook, photos, or a checkpoint file.")] = None,
     minutes: Annotated[Optional[float], typer.Option(min=0.01, help="Minutes to train; 5 if no budget is given.")] = None,
     seen: Annotated[Optional[int], typer.Option(min=1, help="Budget as a number of pictures seen, repeats counted, instead of minutes.")] = None,
     out: Annotated[Path, typer.Option(help="Checkpoint file; a figure is saved beside it.")] = Path("my-clip.safetensors"),
@@ -108,7 +109,9 @@ def train(
     val_captions: Annotated[Optional[Path], typer.Option(help="Captions of pictures (in the same folder) to test on; without it a tenth is held out.")] = None,
     pictures: Annotated[int, typer.Option(min=1, help="Picturebook: how many pictures to draw.")] = 50_000,
     nouns: Annotated[str, typer.Option(help="Picturebook: the 'starter' nouns, or 'all'.")] = "starter",
+    mention: Annotated[float, typer.Option(help="Picturebook: how likely captions name each thing that is there, 0 to 1.")] = 0.8,
     batch_size: Annotated[int, typer.Option(min=2, help="Pictures in a step.")] = 64,
+    texts: Annotated[int, typer.Option(min=1, help="Captions of each picture in a step.")] = 2,
     chunk: Annotated[int, typer.Option(min=0, help="For batches larger than the memory: how many pictures are worked on at a time; 0 for all.")] = 0,
     optimizer: Annotated[str, typer.Option(help="muon, or adamw as in the paper.")] = "muon",
     lr: Annotated[float, typer.Option(help="Learning rate of AdamW at its highest (Muon's is three times as high).")] = 1e-3,
@@ -118,10 +121,10 @@ def train(
     precision: Annotated[Optional[str], typer.Option(help="fp32, bf16 or fp16; by default fp32 on a CPU. bf16 doubles the speed of CPUs made for it.")] = None,
     json_: AsJson = False,
 ) -> None:
-    """Train a CLIP from nothing, on the embedded Picturebook or on your own captioned pictures, and test what it learned."""
+    """Train a CLIP, from nothing unless --from is given, on the embedded Picturebook or on your own captioned pictures, and test what it learned."""
     from . import benchmarks, parallel
-    from .data import folder, picturebook
-    from .hub import pick_device, pick_precision
+    from .data import CaptionStyle, folder, picturebook
+    from .hub import load, pick_device, pick_precision
     from .model import CLIPConfig
     from .retrieval import evaluate_retrieval
     from .train import Recipe
@@ -129,19 +132,20 @@ def train(
 
     parallel.start()  # where torchrun started several
     # Whatever can be wrong is found before pictures are drawn or read, which takes a minute.
-    config = CLIPConfig.preset(preset)
     device = str(pick_device(device))
+    begin = load(start, device) if start else CLIPConfig.preset(preset)
+    config = getattr(begin, "config", begin)
     pick_precision(pick_device(device), precision)
     if minutes is not None and seen is not None:
         raise ValueError("give --minutes or --seen, not both")
     if val_captions is not None and images is None:
         raise ValueError("--val-captions names captions of the pictures in --images; give both, or let a tenth be held out")
     minutes = 5.0 if minutes is None and seen is None else minutes
-    recipe = Recipe(batch_size=batch_size, chunk=chunk, optimizer=optimizer, lr=lr, muon_lr=3 * lr, loss=loss, seed=seed)
+    recipe = Recipe(batch_size=batch_size, captions=texts, chunk=chunk, optimizer=optimizer, lr=lr, muon_lr=3 * lr, loss=loss, seed=seed)
     photos = _source(images, captions, packed, size=round(config.image_size * 1.15))
     if photos is None:
         world = _world(nouns)
-        data = picturebook(pictures, seed, config.image_size, world)
+        data = picturebook(pictures, seed, config.image_size, world, CaptionStyle(mention=mention))
         test = benchmarks.single_objects(world, 1000, config.image_size)
         # A few hundred pictures of yet another seed show the way; the test set is looked at once, at the end.
         score = benchmarks.scorer(benchmarks.single_objects(world, 300, config.image_size, benchmarks.CHOICE_SEED))
@@ -153,14 +157,15 @@ def train(
         def score(model) -> dict[str, float]:
             return {"recall@10": evaluate_retrieval(model, watched, ks=(10,)).text_to_image[10]}
     looks = (0.003, 0.006, 0.012, 0.025, 0.05, *(tenth / 10 for tenth in range(1, 11)))  # most happens early
-    model, history = train_clip(data, config, minutes=minutes, seen=seen, recipe=recipe, score=score, scores=looks, out=out, resume=resume, device=device, precision=precision)
+    model, history = train_clip(data, begin, minutes=minutes, seen=seen, recipe=recipe, score=score, scores=looks, out=out, resume=resume, device=device, precision=precision)
     if not parallel.is_first():
         return
     figure = out.with_suffix(".png")
     if photos is None:
         scores = benchmarks.ask(model, test)
         table, result = _scores_table("Zero-shot, on pictures it never saw", scores), _scores_json(scores)
-        _naming_figure(model, test, history.rows[-1]["minutes"] if history.rows else 0.0, figure)
+        minutes = history.rows[-1]["minutes"] if history.rows else 0.0
+        _naming_figure(model, test, f"{minutes:.1f} minutes of training " + (f"further than {Path(start).stem}" if start else "from nothing"), figure)
     else:
         recall = evaluate_retrieval(model, test)
         table, result = _recall_table(recall), asdict(recall)
@@ -329,6 +334,24 @@ def bench(
             console.print(table)
     if json_:
         print(json.dumps(result))
+
+
+@app.command()
+def study(
+    name: Annotated[str, typer.Argument(help="'figure 2', 'robustness' or 'repair'.")],
+    out: Annotated[Optional[Path], typer.Option(help="Result file, written part by part; by default one in this folder. Parts that it holds are not measured again.")] = None,
+    seen: Annotated[Optional[int], typer.Option(min=64, help="Pictures that each model sees; by default as for the results that ship.")] = None,
+    precision: Annotated[Optional[str], typer.Option(help="fp32, bf16 or fp16.")] = None,
+    models: Annotated[Optional[Path], typer.Option(help="Folder for the trained models; by default they are not kept.")] = None,
+) -> None:
+    """Run again the trainings behind notebooks 05 to 08, which take up to an hour each."""
+    from . import studies
+
+    if name not in studies.STUDIES:
+        raise ValueError(f"there is no study {name!r}; there are {', '.join(studies.STUDIES)}")
+    out = out or Path(f"{name.replace(' ', '-')}.json")
+    studies.STUDIES[name](studies.Log(out, models), **({"seen": seen} if seen else {}), precision=precision)
+    console.print(f"The result is in {out}; `miniclip.studies.result` reads the one that ships.", markup=False, highlight=False)
 
 
 @app.command()

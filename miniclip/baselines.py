@@ -6,6 +6,7 @@ For notebooks 06 and 07, which are to come.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -25,7 +26,7 @@ from .zeroshot import Score, fill, wilson
 
 def fit(
     model: nn.Module, data: CaptionedImages, loss: Callable[[Tensor, Tensor, Tensor], Tensor], seen: int, recipe: Recipe = Recipe(),
-    score: Callable[[nn.Module], dict[str, float]] | None = None, scores: int = 10, device: str | None = None, precision: str | None = None, progress: bool = True,
+    score: Callable[[nn.Module], dict[str, float]] | None = None, scores: int | Sequence[float] = 10, device: str | None = None, precision: str | None = None, progress: bool = True,
 ) -> History:
     """Train a rival as `train` trains a CLIP: the same pictures in the same order, optimizers and schedule; only the loss differs.
 
@@ -44,7 +45,7 @@ def fit(
     optimizers, batches, history, losses = make_optimizers(model, recipe), Batches(data, model.tokenizer, model.config, recipe, device), History(), []
     scaler = torch.amp.GradScaler(device.type, enabled=precision == torch.float16)
     steps = max(1, seen // recipe.batch_size)
-    looks = {round(steps * (k + 1) / scores) for k in range(scores)}
+    looks = {max(1, round(steps * share)) for share in ([(k + 1) / scores for k in range(scores)] if isinstance(scores, int) else scores)}
     with tqdm(total=steps, desc=type(model).__name__, unit="step", disable=not progress) as bar, interruptible() as interrupted:
         for step in range(steps):
             images, tokens = batches(step)
@@ -161,6 +162,14 @@ def supervised(data: CaptionedImages, targets: Sequence[str], labels: Sequence[s
     classifier = Classifier(model if isinstance(model, CLIP) else _start(data, model, options), labels, head)
     right = torch.tensor([labels.index(str(target)) for target in targets])
     return classifier, fit(classifier, data, lambda images, tokens, rows: F.cross_entropy(classifier(images).float(), right[rows].to(images.device)), **options)
+
+
+def load_classifier(path: str | Path, device: str | torch.device | None = None) -> Classifier:
+    """Load a `Classifier` that a study saved: the name of one that ships ("labels-nano") or a file; ValueError for a model without labels."""
+    clip, notes, tensors = hub.read(hub.SHIPPED.get(str(path), path))
+    if "labels" not in notes or "head" not in tensors:
+        raise ValueError(f"{path} holds a CLIP and no classifier; load it with miniclip.load")
+    return Classifier(clip, notes["labels"], tensors["head"]).to(pick_device(device)).eval()
 
 
 class BagOfWords(Rival):

@@ -41,6 +41,10 @@ class Challenge:
     def __len__(self) -> int:
         return len(self.images)
 
+    def __getitem__(self, rows: slice) -> Challenge:
+        """Some of it: `challenge[:100]`."""
+        return Challenge(self.images[rows], self.candidates[rows], self.right[rows], self.labels)
+
     @property
     def targets(self) -> np.ndarray:
         """The right label of each picture, for a linear probe: (N,)."""
@@ -113,7 +117,7 @@ def counting(n: int = 300, size: int = 64, seed: int = 0) -> Challenge:
         count, noun, side = index % 6 + 1, rng.choice(WORDS), rng.uniform(0.2, 0.26)
         paint = _paint(rng, noun)
         things = [Thing(noun, paint, spot, side) for spot in _spots(rng, count, side)]
-        return Scene(_place(rng), things), [f"a picture of {word} {plural(noun) if word != 'one' else noun}." for word in NUMBER_WORDS], count - 1
+        return Scene(_place(rng), things), [f"a picture of {article(noun) if word == 'one' else f'{word} {plural(noun)}'}." for word in NUMBER_WORDS], count - 1
 
     return _make(n, size, "counting", seed, one, NUMBER_WORDS)
 
@@ -134,37 +138,50 @@ def distance(n: int = 300, size: int = 64, seed: int = 0) -> Challenge:
     return _make(n, size, "distance", seed, one, tuple(DISTANCES))
 
 
-def sides(n: int = 300, size: int = 64, seed: int = 0) -> Challenge:
-    """Which of two things is to the left of the other? The same words in another order."""
+def sides(n: int = 300, size: int = 64, seed: int = 0, words: tuple[str, str] | None = None) -> Challenge:
+    """Which of two things is to the left of the other? The same words in another order.
+
+    Args:
+        words: the same two things in all pictures, so that a linear probe can be asked; by default others each time.
+    """
     def one(rng: Random, index: int):
-        (left, right), swapped = rng.sample(WORDS, 2), index % 2
+        (a, b), swapped = words or rng.sample(WORDS, 2), index % 2
+        left, right = (b, a) if swapped else (a, b)
         things = [Thing(left, _paint(rng, left), (0.27, rng.uniform(0.5, 0.65)), 0.45), Thing(right, _paint(rng, right), (0.73, rng.uniform(0.5, 0.65)), 0.45)]
-        texts = [f"{article(a)} to the left of {article(b)}" for a, b in ((left, right), (right, left))]
-        return Scene(_place(rng), things), texts[::-1] if swapped else texts, swapped
+        return Scene(_place(rng), things), [f"{article(a)} to the left of {article(b)}", f"{article(b)} to the left of {article(a)}"], swapped
 
-    return _make(n, size, "sides", seed, one)
+    return _make(n, size, "sides", seed, one, words)
 
 
-def attributes(n: int = 300, size: int = 64, seed: int = 0) -> Challenge:
-    """Which of two things has which colour? "a red car and a blue dog" against "a blue car and a red dog": the same words. (Yuksekgonul et al. 2023, Thrush et al. 2022.)"""
+def attributes(n: int = 300, size: int = 64, seed: int = 0, words: tuple[str, str] | None = None, colors: tuple[str, str] | None = None) -> Challenge:
+    """Which of two things has which colour? "a red car and a blue dog" against "a blue car and a red dog": the same words. (Yuksekgonul et al. 2023, Thrush et al. 2022.)
+
+    Args:
+        words, colors: the same in all pictures, so that a linear probe can be asked; by default others each time.
+    """
     def one(rng: Random, index: int):
-        (a, b), (p, q), swapped = rng.sample(PAINTABLE, 2), rng.sample(tuple(COLORS), 2), index % 2
+        (a, b), (p, q), swapped = words or rng.sample(PAINTABLE, 2), colors or rng.sample(tuple(COLORS), 2), index % 2
         spots = [(0.27, rng.uniform(0.5, 0.65)), (0.73, rng.uniform(0.5, 0.65))]
         rng.shuffle(spots)
-        texts = [f"{article(f'{c} {a}')} and {article(f'{d} {b}')}" for c, d in ((p, q), (q, p))]
-        return Scene(_place(rng), [Thing(a, p, spots[0], 0.45), Thing(b, q, spots[1], 0.45)]), texts[::-1] if swapped else texts, swapped
+        c, d = (q, p) if swapped else (p, q)
+        return Scene(_place(rng), [Thing(a, c, spots[0], 0.45), Thing(b, d, spots[1], 0.45)]), [f"{article(f'{x} {a}')} and {article(f'{y} {b}')}" for x, y in ((p, q), (q, p))], swapped
 
-    return _make(n, size, "attributes", seed, one)
+    return _make(n, size, "attributes", seed, one, colors)
 
 
-def negation(n: int = 300, size: int = 64, seed: int = 0) -> Challenge:
-    """What is there and what is not? "a dog and no cat" against "a cat and no dog": the same words, under a picture of one of the two."""
+def negation(n: int = 300, size: int = 64, seed: int = 0, words: tuple[str, str] | None = None) -> Challenge:
+    """What is there and what is not? "a dog and no cat" against "a cat and no dog": the same words, under a picture of one of the two.
+
+    Args:
+        words: the same two things in all pictures, so that a linear probe can be asked; by default others each time.
+    """
     def one(rng: Random, index: int):
-        (there, absent), swapped = rng.sample(WORDS, 2), index % 2
-        texts = [f"a picture of {article(a)} and no {b}." for a, b in ((there, absent), (absent, there))]
-        return Scene(_place(rng), [Thing(there, _paint(rng, there), (0.5, 0.58), rng.uniform(0.5, 0.75))]), texts[::-1] if swapped else texts, swapped
+        (a, b), swapped = words or rng.sample(WORDS, 2), index % 2
+        there = b if swapped else a
+        texts = [f"a picture of {article(x)} and no {y}." for x, y in ((a, b), (b, a))]
+        return Scene(_place(rng), [Thing(there, _paint(rng, there), (0.5, 0.58), rng.uniform(0.5, 0.75))]), texts, swapped
 
-    return _make(n, size, "negation", seed, one)
+    return _make(n, size, "negation", seed, one, words)
 
 
 def written(n: int = 300, size: int = 64, seed: int = 0, text: bool = True) -> Challenge:

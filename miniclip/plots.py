@@ -170,12 +170,16 @@ def similarity(matrix, images: np.ndarray | None = None, texts: Sequence[str] = 
 
 
 def curves(x: Sequence[float], series: dict[str, Sequence[float]], xlabel: str, ylabel: str, title: str = "", log: float = 0, marks: dict[str, float] | None = None,
-           inks: dict[str, str] | None = None, size: tuple[float, float] = (7, 4), **limits) -> Plot:
-    """Some curves over a common x, named in a legend; `marks` are dashed lines at an x, named too; `log` is the base of a logarithmic x."""
+           inks: dict[str, str] | None = None, size: tuple[float, float] = (7, 4), bands: dict[str, Sequence[tuple[float, float]]] | None = None, **limits) -> Plot:
+    """Some curves over a common x, named in a legend; `marks` are dashed lines at an x, named too; `log` is the base of a logarithmic x;
+    `bands` shade the interval around each point of a curve."""
     figure, ((axis,),) = subplots(1, 1, size)
     palette = ["#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#CC79A7"]
     for number, (name, values) in enumerate(series.items()):
-        axis.plot(x, values, label=name, linewidth=2.5, marker="o", markersize=5, color=(inks or {}).get(name) or INK.get(name) or palette[number % len(palette)])
+        color = (inks or {}).get(name) or INK.get(name) or palette[number % len(palette)]
+        axis.plot(x, values, label=name, linewidth=2.5, marker="o", markersize=5, color=color)
+        if name in (bands or {}):
+            axis.fill_between(x, *zip(*bands[name]), color=color, alpha=0.2, linewidth=0)
     for name, at in (marks or {}).items():
         axis.axvline(at, color="#555555", linestyle="--")
         axis.annotate(name, (at, 1), xycoords=("data", "axes fraction"), xytext=(5, -5), textcoords="offset points", va="top", fontsize=11)
@@ -205,6 +209,29 @@ def bars(values: dict[str, float], xlabel: str, intervals: Sequence[tuple[float,
     axis.invert_yaxis()
     axis.set(xlabel=xlabel + (", dashed: chance" if chance is not None else ""), title=title, xlim=(0, limit or max(ends) * 1.15))
     figure.alt = f"{title or xlabel}: " + ", ".join(f"{name} {value:.1%}" if percent else f"{name} {value:.2f}" for name, value in values.items())
+    return figure
+
+
+def pairs(scores: dict[str, Sequence], names: Sequence[str], inks: Sequence[str], title: str = "", chance: bool = True) -> Plot:
+    """A few bars for each task, side by side, one for each of `names`: `Score`s with their 95 % intervals as whiskers, and chance as a dashed tick."""
+    height = 0.8 / len(names)
+    figure, ((axis,),) = subplots(1, 1, (9, 1.1 + 0.34 * len(names) * len(scores)))
+    for k, (name, ink) in enumerate(zip(names, inks)):
+        rows = np.arange(len(scores)) + (k - (len(names) - 1) / 2) * height
+        own = [found[k] for found in scores.values()]
+        axis.barh(rows, [score.accuracy for score in own], height * 0.92, color=ink, label=name)
+        axis.hlines(rows, [score.interval[0] for score in own], [score.interval[1] for score in own], color="black", linewidth=1.5)
+        for row, score in zip(rows, own):
+            axis.text(score.interval[1], row, f"  {score.accuracy:.0%}", va="center", fontsize=10)
+    if chance:
+        level = [found[0].chance for found in scores.values()]
+        axis.vlines(level, np.arange(len(scores)) - 0.46, np.arange(len(scores)) + 0.46, color="#555555", linestyle="--", label="chance")
+    axis.set_yticks(range(len(scores)), list(scores))
+    axis.invert_yaxis()
+    axis.set(xlabel="right", title=title, xlim=(0, 1.1))
+    axis.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
+    axis.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+    figure.alt = f"{title}: " + "; ".join(f"{task}: " + ", ".join(f"{name} {score.accuracy:.0%}" for name, score in zip(names, found)) for task, found in scores.items())
     return figure
 
 
@@ -259,6 +286,41 @@ def points(groups: dict[str, np.ndarray], notes: Sequence[tuple[float, float, st
     axis.set(title=title, xlabel=xlabel, ylabel=ylabel)
     axis.legend(frameon=False)
     figure.alt = f"{title}: " + "; ".join(f"{len(xy)} points of {name} around ({np.mean(xy, axis=0)[0]:.2f}, {np.mean(xy, axis=0)[1]:.2f})" for name, xy in groups.items())
+    return figure
+
+
+def robustness(lines: dict[str, dict[str, Sequence[tuple[float, float]]]], n: int, inks: dict[str, str], columns: int = 4) -> Plot:
+    """Effective robustness (Taori et al. 2020): a panel for each shift, accuracy under it over accuracy at home, a line for each model along its training.
+
+    Args:
+        lines: {model: {shift: [(accuracy at home, accuracy under the shift), ...]}}, accuracies in [0, 1].
+        n: test pictures behind each accuracy, for the 95 % intervals.
+        inks: the colour of each model.
+    """
+    from .zeroshot import wilson
+
+    shifts = list(next(iter(lines.values())))
+    rows = -(-len(shifts) // columns)
+    figure, axes = subplots(rows, columns, (3.3 * columns, 3.4 * rows), sharex=True, sharey=True)
+    ticks = (0.05, 0.2, 0.5, 0.8, 0.95, 0.99)
+    inside = lambda p: np.clip(p, 0.5 / n, 1 - 0.5 / n)  # noqa: E731 - a logit of 0 or 1 has no place
+    logit = lambda p: np.log(inside(p) / (1 - inside(p)))  # noqa: E731
+    gaps = []
+    for axis, shift in zip(axes.flat, shifts):
+        axis.plot(logit(np.array(ticks)), logit(np.array(ticks)), color="#AAAAAA", linestyle="--", linewidth=1)
+        for name, panels in lines.items():
+            x, y = np.array(panels[shift]).T
+            spread = np.array([wilson(round(value * n), n) for value in y]).T
+            axis.errorbar(logit(x), logit(y), [logit(y) - logit(spread[0]), logit(spread[1]) - logit(y)], color=inks[name], marker="o", markersize=4, linewidth=1.5, elinewidth=0.8, label=name)
+        axis.set(title=shift, xticks=logit(np.array(ticks)), xticklabels=[f"{tick:.0%}" for tick in ticks], yticks=logit(np.array(ticks)), yticklabels=[f"{tick:.0%}" for tick in ticks])
+        axis.tick_params(labelsize=9)
+        gaps.append(f"{shift} " + ", ".join(f"{name} {panels[shift][-1][1]:.0%}" for name, panels in lines.items()))
+    for axis in axes.flat[len(shifts):]:
+        axis.axis("off")
+    axes[0, 0].legend(frameon=False)
+    figure.supxlabel("right at home")
+    figure.supylabel("right under the shift")
+    figure.alt = "accuracy under a shift over accuracy at home, along two trainings; at their ends: " + "; ".join(gaps)
     return figure
 
 

@@ -7,6 +7,7 @@ Taught in notebook 02.
 
 from __future__ import annotations
 
+import copy
 import math
 import signal
 import sys
@@ -196,7 +197,7 @@ def interruptible() -> Iterator[Callable[[], bool]]:
 
 def train(
     data: CaptionedImages,
-    preset: str | CLIPConfig = "nano",
+    preset: str | CLIPConfig | CLIP = "nano",
     *,
     minutes: float | None = None,
     seen: int | None = None,
@@ -210,11 +211,11 @@ def train(
     precision: str | None = None,
     progress: bool = True,
 ) -> tuple[CLIP, History]:
-    """Train a CLIP from nothing on captioned pictures.
+    """Train a CLIP on captioned pictures, from nothing or further.
 
     Args:
         data: the pictures and captions.
-        preset: a name from `PRESETS` or a configuration; the vocabulary is learned from the captions.
+        preset: a name from `PRESETS` or a configuration, to start from nothing with a vocabulary learned from the captions; or a CLIP, of which a copy is trained further.
         minutes, seen: the budget, as wall-clock minutes or as pictures seen (repeats count); give one.
         recipe: batch size, optimizer, augmentation, seed.
         score: measures the model along the way; what it returns goes into the history.
@@ -251,8 +252,8 @@ def train(
             raise ValueError(f"the training of {out} is complete; train with another --out, or load it as it is")
         step, minutes_before, history = training["step"], training["minutes"], History(training["history"])
     else:
-        model = hub.new((caption for captions in data.captions for caption in captions), preset, recipe.seed)
-        if recipe.loss == "sigmoid":  # SigLIP's start: t' = log 10, b = -10
+        model = copy.deepcopy(preset) if isinstance(preset, CLIP) else hub.new((caption for captions in data.captions for caption in captions), preset, recipe.seed)
+        if recipe.loss == "sigmoid" and not model.logit_bias:  # SigLIP's start: t' = log 10, b = -10
             torch.nn.init.constant_(model.logit_scale, math.log(10))
             torch.nn.init.constant_(model.logit_bias, -10.0)
     model.to(device).train()
@@ -335,7 +336,7 @@ def _plain(recipe: Recipe) -> dict:
     return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
-def _same_shape(config: CLIPConfig, preset: str | CLIPConfig) -> bool:
-    wanted = CLIPConfig.preset(preset) if isinstance(preset, str) else preset
+def _same_shape(config: CLIPConfig, preset: str | CLIPConfig | CLIP) -> bool:
+    wanted = CLIPConfig.preset(preset) if isinstance(preset, str) else getattr(preset, "config", preset)
     learned = ("vocab_size", "end_token")  # decided by the captions
     return all(value == getattr(wanted, name) for name, value in asdict(config).items() if name not in learned)

@@ -68,3 +68,18 @@ def test_the_word_is_on_the_picture_and_nowhere_else():
 def test_only_families_have_models():
     with pytest.raises(ValueError, match="only car and flower have named models, not 'dog'"):
         challenges.models("dog")
+
+
+@pytest.mark.parametrize("make, options", [(challenges.sides, {"words": ("dog", "car")}), (challenges.attributes, {"words": ("dog", "car"), "colors": ("red", "blue")}), (challenges.negation, {"words": ("dog", "car")})])
+def test_with_one_pair_for_all_a_probe_can_be_asked(make, options):
+    """The candidates are the same for every picture, and the label says which of them is true."""
+    made = make(n=8, **options)
+    assert made.labels == options.get("colors", options["words"]) and len({tuple(texts) for texts in made.candidates}) == 1
+    assert made.targets.tolist() == [made.labels[i % 2] for i in range(8)]
+    assert not (made.images[0] == made.images[1]).all()
+
+
+def test_a_part_of_a_challenge_is_one():
+    whole = challenges.counting(n=12)
+    part = whole[4:9]
+    assert len(part) == 5 and part.targets.tolist() == whole.targets[4:9].tolist() and part.candidates == whole.candidates[4:9]

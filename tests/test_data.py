@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from miniclip.data import folders
+from miniclip.data import folders, picturebook
 from miniclip.data.captioned import CaptionedImages, load
 from miniclip.data.folders import folder, pack, read_captions
 
@@ -506,7 +506,7 @@ def test_a_truly_full_disk_is_told_in_a_sentence(zoo, tmp_path, monkeypatch):
 
 SLOWLY = """
 import sys, time
-from miniclip.data import folders
+from miniclip.data import folders, picturebook
 folders.FLUSH, real = 4, folders.square
 def slow(path, size):
     time.sleep(0.01)
@@ -568,3 +568,16 @@ def test_a_captions_file_may_name_many_photos_that_are_not_there(tmp_path):
     assert data.info["description"] == "COCO 2017 Dataset" and len(data.info["licenses"]) == 8
     images, captions, _ = read_captions(REAL / "coco/annotations/captions_val2017_full.json")
     assert len(images) == 5000 and sum(map(len, captions.values())) == 25014
+
+
+def test_two_sets_can_be_joined():
+    one, other = (picturebook(3, seed=seed, size=32) for seed in (1, 2))
+    both = one + other
+    assert len(both) == 6 and both.captions == one.captions + other.captions and both.ids.tolist() == list(range(6))
+    assert (both.images[3:] == other.images).all() and both.facts["object"].tolist() == [*one.facts["object"], *other.facts["object"]]
+    bare = CaptionedImages(other.images, other.captions)
+    assert (one + bare).facts == {}
+    with pytest.raises(ValueError, match="only sets of one picture size can be joined"):
+        one + picturebook(3, size=48)
+    with pytest.raises(ValueError, match="only sets of one picture size can be joined.*list"):
+        one + [1]

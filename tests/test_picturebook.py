@@ -25,7 +25,7 @@ def some():
 
 # ---- the same everywhere
 
-@pytest.mark.parametrize("size, expected", [(32, "b038277c4a94b3d9"), (64, "9c82be5e46020a3e"), (160, "96eb689af2582e51")])
+@pytest.mark.parametrize("size, expected", [(32, "21bdbba8cee9c87c"), (64, "dbd064ddd6dba37e"), (160, "ed716db890517fc4")])
 def test_the_same_seed_gives_the_same_bytes_on_every_machine(size, expected):
     assert digest(picturebook(40, seed=3, size=size)) == expected
 

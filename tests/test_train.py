@@ -167,6 +167,22 @@ def test_several_captions_of_a_picture_go_into_one_step(data):
     assert all(tuple(tokens[k * 32 + i].tolist()) in own[i] for k in range(3) for i in range(32))
 
 
+def test_a_trained_model_can_be_trained_further_and_is_left_as_it_is(data, tmp_path):
+    """With its own vocabulary; stopped and taken up again as any other training."""
+    first, _ = miniclip.train(data, SMALL, seen=320, device="cpu", progress=False)
+    before = {name: weight.clone() for name, weight in first.state_dict().items()}
+    still = Recipe(lr=0.0, muon_lr=0.0)
+    same, _ = miniclip.train(data, first, seen=64, recipe=still, device="cpu", progress=False)
+    assert all(torch.equal(a, b) for a, b in zip(first.text.parameters(), same.text.parameters()))
+    other = miniclip.data.picturebook(len(data), seed=9, size=40)
+    further, _ = miniclip.train(other, first, seen=320, out=tmp_path / "further.safetensors", device="cpu", progress=False)
+    assert further.tokenizer.to_json() == first.tokenizer.to_json()
+    assert all(torch.equal(before[name], weight) for name, weight in first.state_dict().items())
+    assert not torch.equal(further.visual.projection, first.visual.projection)
+    with pytest.raises(ValueError, match="is complete"):
+        miniclip.train(other, first, seen=320, out=tmp_path / "further.safetensors", resume=True, device="cpu", progress=False)
+
+
 def test_a_budget_in_minutes_is_kept(data):
     started = time.perf_counter()
     run(data, seen=None, minutes=0.05)

@@ -80,6 +80,14 @@ class CaptionedImages:
         facts = {name: column[rows] for name, column in self.facts.items()}
         return CaptionedImages(self.images[rows], captions, self.ids[rows], facts, self.info)
 
+    def __add__(self, other: CaptionedImages) -> CaptionedImages:
+        """The images of two sets of one size, one set after the other, numbered anew; it has the facts that both have."""
+        if not isinstance(other, CaptionedImages) or self.images.shape[1:] != other.images.shape[1:]:
+            size = other.images.shape[1:] if isinstance(other, CaptionedImages) else type(other).__name__
+            raise ValueError(f"only sets of one picture size can be joined, not {self.images.shape[1:]} and {size}")
+        facts = {name: np.concatenate([column, other.facts[name]]) for name, column in self.facts.items() if name in other.facts}
+        return CaptionedImages(np.concatenate([self.images, other.images]), self.captions + other.captions, None, facts, self.info)
+
     def _rows(self, rows) -> np.ndarray:
         rows = np.asarray(rows)
         rows = rows.astype(np.int64) if rows.size == 0 and rows.dtype != bool else rows

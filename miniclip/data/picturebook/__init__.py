@@ -49,6 +49,7 @@ class World:
         alike: probability that the things of a scene with several are all of one kind.
         styles, weathers, lights: {name: weight}.
         scale: sizes of things, as a multiple of the usual ones.
+        sizes: smallest and largest size of things, as shares of the picture; None for the usual ones, smaller where there are more.
         painted: probability that a thing that can take a colour is painted; otherwise it keeps its own.
         without: (noun, colour) pairs that never occur, to be met for the first time in a test.
     Raises:
@@ -63,6 +64,7 @@ class World:
     weathers: Mapping[str, float] = field(default_factory=lambda: {"clear": 0.76, "rain": 0.08, "snowfall": 0.08, "fog": 0.08})
     lights: Mapping[str, float] = field(default_factory=lambda: {"day": 0.7, "sunset": 0.15, "dusk": 0.15})
     scale: float = 1.0
+    sizes: tuple[float, float] | None = None
     painted: float = 0.9
     without: frozenset[tuple[str, str]] = frozenset()
 
@@ -78,6 +80,8 @@ class World:
         objects = {self.objects: 1.0} if isinstance(self.objects, int) else dict(self.objects)
         if not 0.3 <= self.scale <= 1.15:
             raise ValueError(f"scale is between 0.3 and 1.15, so that things can be seen and fit the picture, not {self.scale}")
+        if self.sizes is not None and not 0.05 <= self.sizes[0] <= self.sizes[1] <= 0.85:
+            raise ValueError(f"sizes is a smallest and a largest size between 0.05 and 0.85, not {self.sizes}")
         if not nouns or not self.places or not objects or not all(0 <= number <= MAX_THINGS for number in objects):
             raise ValueError(f"a world needs nouns, places, and scenes of 0 to {MAX_THINGS} things; got objects={self.objects}")
         object.__setattr__(self, "nouns", nouns)
@@ -98,7 +102,7 @@ class World:
         names = [rng.choice(self.nouns)] * count if alike else [rng.choice(self.nouns) for _ in range(count)]
         home = [place for place in (MEANINGS[names[0]].home if names else ()) if place in self.places]
         place = rng.choice(home) if home and rng.random() < 0.7 else rng.choice(self.places)
-        low, high = {0: (0.4, 0.8), 1: (0.4, 0.82), 2: (0.36, 0.54), 3: (0.27, 0.4), 4: (0.25, 0.36)}.get(count, (0.2, 0.28))
+        low, high = self.sizes or {0: (0.4, 0.8), 1: (0.4, 0.82), 2: (0.36, 0.54), 3: (0.27, 0.4), 4: (0.25, 0.36)}.get(count, (0.2, 0.28))
         things: list[Thing] = []
         paint = rng.choice(tuple(COLORS))  # things of one kind often share their colour
         for name in names:

@@ -120,7 +120,9 @@ def caption(scene: Scene, rng: Random, style: CaptionStyle = CaptionStyle()) -> 
     groups: dict[str, list[Thing]] = {}
     for thing in scene.things:
         groups.setdefault(thing.meaning.word, []).append(thing)
-    named = [group for group in groups.values() if rng.random() < style.mention] or list(groups.values())[:1]
+    named = [group for group in groups.values() if rng.random() < style.mention]
+    if groups and not named:
+        named = [rng.choice(list(groups.values()))]
     rng.shuffle(named)
     colorless = scene.style == "sketch"  # lines alone show neither colours nor light
     phrases = [_noun_phrase(group, style, rng, colorless) for group in named]

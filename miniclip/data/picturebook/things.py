@@ -232,7 +232,7 @@ fan | 1FAAD:red | | thing
 PLURALS = {"cherries", "grapes", "scissors", "fries", "gloves", "glasses", "mittens", "chips", "french fries", "spectacles",
            "eyeglasses", "wine glasses", "dice", "two drinks"}
 UNCOUNTED = {"corn", "broccoli", "bread", "cheese", "cattle", "food", "fruit", "clothing", "furniture"}
-IRREGULAR = {"mouse": "mice", "computer mouse": "computer mice", "little mouse": "little mice", "sheep": "sheep", "deer": "deer",
+IRREGULAR = {"mouse": "mice", "snowman": "snowmen", "computer mouse": "computer mice", "little mouse": "little mice", "sheep": "sheep", "deer": "deer",
              "fish": "fish", "leaf": "leaves", "knife": "knives", "squid": "squid", "shrimp": "shrimp", "cactus": "cacti",
              "loaf": "loaves", "piglet": "piglets", "die": "dice", "pony": "ponies", "cherry": "cherries", "body": "bodies"}
 

@@ -1,0 +1,140 @@
+"""The trainings behind notebooks 05 to 08, too long for a class: each is one command, `python -m miniclip study NAME`.
+
+A study writes down what it measured part by part, so that it can be stopped and taken up again. What ships is in `results/`,
+and the models that notebooks need in `checkpoints/`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from . import hub
+from .baselines import Rival, bag_of_words, captioner, evaluate_rival, supervised
+from .benchmarks import CHOICE_SEED, TEST_SEED, questions, single_objects
+from .challenges import CHALLENGES, choose
+from .data import CaptionedImages, CaptionStyle, World, picturebook
+from .model import CLIP, CLIPConfig
+from .shifts import HOME, ask_all, shifted, which_thing
+from .train import History, Recipe, train
+from .zeroshot import evaluate
+
+RESULTS = Path(__file__).parent / "results"
+LOOKS = (0.005, 0.01, 0.02, 0.04, 0.07, *(twentieth / 20 for twentieth in range(2, 21)))  # most happens early
+
+
+def result(name: str) -> dict:
+    """What a study measured, as it ships; ValueError for a study that there is not."""
+    if name not in STUDIES:
+        raise ValueError(f"there is no study {name!r}; there are {', '.join(STUDIES)}")
+    return json.loads((RESULTS / f"{name.replace(' ', '-')}.json").read_text())
+
+
+class Log:
+    """A JSON file that grows part by part (a part that is there already is not measured again), and a folder for trained models, if they are to be kept."""
+
+    def __init__(self, path: Path, models: Path | None = None):
+        self.path, self.models, self.parts = path, models, json.loads(path.read_text()) if path.is_file() else {}
+
+    def part(self, name: str, measure: Callable[[], object]):
+        if name not in self.parts:
+            self.parts[name] = measure()
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = self.path.with_suffix(".part")
+            temporary.write_text(json.dumps(self.parts, indent=1))
+            os.replace(temporary, self.path)
+        return self.parts[name]
+
+    def keep(self, name: str, model: CLIP, training: dict, state: dict | None = None) -> None:
+        """Save a trained model, small."""
+        if self.models is not None:
+            hub.save(model, self.models / f"{name}.safetensors", training, state, half=True)
+
+
+def figure_2(log: Log, seen: int = 102_400, pictures: int = 50_000, tests: int = 500, precision: str | None = None) -> None:
+    """Contrast, predict the bag of words, write the caption: the same tower, pictures, order and budget (the paper's Figure 2).
+
+    The learning rate of each is chosen among three by runs of a quarter of the budget, on pictures that are not the test's.
+    """
+    world = World.starter()
+    data = picturebook(pictures, 0, 48, world)
+    choice, test = (single_objects(world, tests, 48, seed) for seed in (CHOICE_SEED, TEST_SEED))
+    spare = single_objects(world, min(100, tests), 48, CHOICE_SEED + 1)  # without labels, to see what a rival says of any picture
+    asked = {id(pictures): questions(pictures)["object"] for pictures in (choice, test)}
+
+    def scorer(pictures: CaptionedImages):
+        q = asked[id(pictures)]
+
+        def score(model) -> dict[str, float]:
+            if not isinstance(model, Rival):
+                return {"object": evaluate(model, pictures, q.targets, q.labels, "a picture of {}.", q.names).accuracy}
+            names = q.names if hasattr(model, "bridge") else q.labels
+            return {"object": evaluate_rival(model, pictures, q.targets, q.labels, names, calibrate=spare).accuracy}
+        return score
+
+    def run(objective: str, lr: float, seen: int, pictures: CaptionedImages, scores) -> list[dict]:
+        make = {"contrast": train, "bag of words": bag_of_words, "language model": captioner}[objective]
+        _, history = make(data, "nano", seen=seen, recipe=Recipe(lr=lr, muon_lr=3 * lr), score=scorer(pictures), scores=scores, precision=precision)
+        return [{key: row[key] for key in ("seen", "loss", "object")} for row in history.rows]
+
+    for objective in ("contrast", "bag of words", "language model"):
+        rates = log.part(f"{objective}, rates", lambda: {str(lr): run(objective, lr, seen // 4, choice, 1)[-1]["object"] for lr in (5e-4, 1e-3, 2e-3)})
+        log.part(objective, lambda: run(objective, float(max(rates, key=rates.get)), seen, test, LOOKS))
+    log.part("about", lambda: {"test pictures": len(test), "labels": len(asked[id(test)].labels), "precision": precision or "fp32"})
+
+
+def robustness(log: Log, seen: int = 102_400, pictures: int = 50_000, tests: int = 500, precision: str | None = None) -> None:
+    """A CLIP and a classifier with the same tower, of the same pictures in the same order, along their training, at home and under shift."""
+    data, sets = picturebook(pictures, 0, 48, HOME), shifted(tests)
+    options = {"seen": seen, "scores": LOOKS, "precision": precision, "score": lambda model: {name: score.accuracy for name, score in ask_all(model, sets).items()}}
+
+    def captions() -> list[dict]:
+        model, history = train(data, "nano", **options)
+        log.keep("captions-nano", model, {"study": "robustness"})
+        return history.rows
+
+    def labels() -> list[dict]:
+        q = which_thing(data)
+        model, history = supervised(data, q.targets, q.labels, "nano", **options)
+        log.keep("labels-nano", model.clip, {"study": "robustness", "labels": model.labels}, {"head": model.head})
+        return history.rows
+
+    log.part("captions", captions)
+    log.part("labels", labels)
+    log.part("about", lambda: {"test pictures": tests, "precision": precision or "fp32"})
+
+
+def counted_world(n: int, size: int, seed: int, captions: CaptionStyle) -> CaptionedImages:
+    """Pictures of one to six things, small ones whatever their number, and of single larger ones: n of each."""
+    several = World(nouns="starter", objects={1: 0.25, 2: 0.15, 3: 0.15, 4: 0.15, 5: 0.15, 6: 0.15}, alike=0.7, sizes=(0.18, 0.28), styles={"full": 1})
+    return picturebook(n, seed, size, several, captions) + picturebook(n, seed + 1, size, World(nouns="starter", objects=1, styles={"full": 1}), captions)
+
+
+SILENT = CaptionStyle(count=0.0, model=0.0)
+TELLING = CaptionStyle(count=0.9, model=0.5)
+
+
+def repair(log: Log, seen: int = 128_000, pictures: int = 80_000, tests: int = 300, precision: str | None = None) -> None:
+    """Two trainings on the same pictures: captions that never count nor name models and species, and captions that do."""
+    config = CLIPConfig.preset("nano", image_size=64)
+    challenges = {name: CHALLENGES[name](n=tests, size=64) for name in ("counting", "car models", "flower species", "left and right", "whose colour")}
+    things = single_objects(World(nouns="starter"), tests, 64, CHOICE_SEED)
+
+    def score(model: CLIP) -> dict[str, float]:
+        q = questions(things)["object"]
+        found = {name: choose(model, challenge).accuracy for name, challenge in challenges.items()}
+        return found | {"things": evaluate(model, things, q.targets, q.labels, "a picture of {}.", q.names).accuracy}
+
+    def run(name: str, style: CaptionStyle) -> list[dict]:
+        model, history = train(counted_world(pictures // 2, 64, 0, style), config, seen=seen, score=score, precision=precision)
+        log.keep(f"{name}-nano", model, {"study": "repair"})
+        return history.rows
+
+    log.part("silent", lambda: run("silent", SILENT))
+    log.part("telling", lambda: run("telling", TELLING))
+    log.part("about", lambda: {"test pictures": tests, "precision": precision or "fp32"})
+
+
+STUDIES: dict[str, Callable[..., None]] = {"figure 2": figure_2, "robustness": robustness, "repair": repair}

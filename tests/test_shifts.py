@@ -1,0 +1,53 @@
+"""Promises of the shifts: each changes one thing, the answer stays, and what training must not show it does not show."""
+
+import numpy as np
+import pytest
+
+import miniclip
+from miniclip import shifts
+from miniclip.baselines import Classifier
+from miniclip.data import picturebook
+
+
+@pytest.fixture(scope="module")
+def sets():
+    return shifts.shifted(24, 48, seed=5)
+
+
+def test_every_shift_asks_for_the_same_things(sets):
+    """But for new colours, which need things that can be painted."""
+    assert set(sets) == set(shifts.SHIFTS)
+    for name, data in sets.items():
+        assert len(data) == 24 and data.images.shape == (24, 48, 48, 3)
+        question = shifts.which_thing(data)
+        assert len(set(question.labels)) == 40 and set(question.targets) <= set(question.labels)
+        if name != "new colours":
+            assert data.facts["object"].tolist() == sets["home"].facts["object"].tolist()
+
+
+def test_each_shift_is_what_its_name_says(sets):
+    home = sets["home"]
+    assert set(sets["pencil sketch"].facts["style"]) == {"sketch"} and set(sets["cut-out"].facts["style"]) == {"cutout"}
+    assert set(sets["at night"].facts["place"]) == {"night"} and set(sets["in the desert"].facts["place"]) == {"desert"}
+    assert np.allclose(sets["half as large"].facts["sizes"][:, 0], home.facts["sizes"][:, 0] / 2, atol=0.001)
+    added = sets["noise"].images.astype(float) - home.images
+    assert 15 < added.std() < 0.15 * 255 and not np.array_equal(sets["noise"].images, home.images)
+    edges = lambda images: np.abs(np.diff(images.astype(float), axis=2)).mean()  # noqa: E731
+    assert edges(sets["blur"].images) < 0.6 * edges(home.images)
+    pairs = zip(sets["new colours"].facts["meanings"][:, 0].tolist(), sets["new colours"].facts["color"].tolist())
+    assert set(pairs) <= shifts.NEW_COLORS
+
+
+def test_training_at_home_never_shows_what_the_shifts_show():
+    data = picturebook(400, 0, 32, shifts.HOME)
+    assert not set(zip(data.facts["meanings"][:, 0].tolist(), data.facts["color"].tolist())) & shifts.NEW_COLORS
+    assert not set(data.facts["place"]) & set(shifts.NEW_PLACES) and set(data.facts["style"]) == {"full"}
+    assert {noun for noun, _ in shifts.NEW_COLORS} == set(shifts.PAINTABLE)  # each thing that can be painted has new colours
+
+
+def test_a_clip_and_a_classifier_are_asked_the_same(sets):
+    clip = miniclip.hub.new(["a dog in the snow", "a red bus"], miniclip.CLIPConfig(vision_layers=1, text_layers=1))
+    words = shifts.which_thing(sets["home"]).labels
+    for model in (clip.eval(), Classifier(clip, words)):
+        found = shifts.ask_all(model, {"home": sets["home"]})["home"]
+        assert found.n == 24 and found.chance == 1 / 40 and len(found.guesses) == 24
