@@ -106,6 +106,7 @@ def train(
     images: Images = None,
     captions: Captions = None,
     packed: Packed = None,
+    shards: Annotated[Optional[str], typer.Option(help="WebDataset shards: a folder, or a pattern such as 'shards/{00000..00099}.tar'; the first shard is held out to test on.")] = None,
     val_captions: Annotated[Optional[Path], typer.Option(help="Captions of pictures (in the same folder) to test on; without it a tenth is held out.")] = None,
     pictures: Annotated[int, typer.Option(min=1, help="Picturebook: how many pictures to draw.")] = 50_000,
     nouns: Annotated[str, typer.Option(help="Picturebook: the 'starter' nouns, or 'all'.")] = "starter",
@@ -123,7 +124,7 @@ def train(
 ) -> None:
     """Train a CLIP, from nothing unless --from is given, on the embedded Picturebook or on your own captioned pictures, and test what it learned."""
     from . import benchmarks, parallel
-    from .data import CaptionStyle, folder, picturebook
+    from .data import CaptionStyle, Shards, folder, picturebook
     from .hub import load, pick_device, pick_precision
     from .model import CLIPConfig
     from .retrieval import evaluate_retrieval
@@ -142,7 +143,9 @@ def train(
         raise ValueError("--val-captions names captions of the pictures in --images; give both, or let a tenth be held out")
     minutes = 5.0 if minutes is None and seen is None else minutes
     recipe = Recipe(batch_size=batch_size, captions=texts, chunk=chunk, optimizer=optimizer, lr=lr, muon_lr=3 * lr, loss=loss, seed=seed)
-    photos = _source(images, captions, packed, size=round(config.image_size * 1.15))
+    if shards is not None and (images or captions or packed):
+        raise ValueError("--shards, --data and --images are three kinds of data sets; choose one")
+    photos = Shards(shards, size=round(config.image_size * 1.15)) if shards else _source(images, captions, packed, size=round(config.image_size * 1.15))
     if photos is None:
         world = _world(nouns)
         data = picturebook(pictures, seed, config.image_size, world, CaptionStyle(mention=mention))
@@ -151,7 +154,12 @@ def train(
         score = benchmarks.scorer(benchmarks.single_objects(world, 300, config.image_size, benchmarks.CHOICE_SEED))
     else:
         recipe = replace(recipe, crop=0.5, flip=True, jitter=0.3, weight_decay=0.2)
-        data, test = (photos, folder(images, val_captions, size=config.image_size)) if val_captions else photos.split(0.9, seed)
+        if shards:
+            if len(photos.paths) < 2:
+                raise ValueError(f"--shards needs at least two: the first is held out to test on; {shards} has {len(photos.paths)}")
+            data, test = photos[1:], photos.take(1000, photos.paths[:1])
+        else:
+            data, test = (photos, folder(images, val_captions, size=config.image_size)) if val_captions else photos.split(0.9, seed)
         watched = test[:300]  # nothing is chosen by it
 
         def score(model) -> dict[str, float]:

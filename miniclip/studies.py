@@ -18,7 +18,7 @@ from .challenges import CHALLENGES, choose
 from .data import CaptionedImages, CaptionStyle, World, picturebook
 from .model import CLIP, CLIPConfig
 from .shifts import HOME, ask_all, shifted, which_thing
-from .train import History, Recipe, train
+from .train import Recipe, train
 from .zeroshot import evaluate
 
 RESULTS = Path(__file__).parent / "results"

@@ -27,7 +27,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from . import hub, parallel
-from .data import CaptionedImages
+from .data import CaptionedImages, Shards
 from .hub import pick_device, pick_precision
 from .large import backward_in_chunks, info_nce_in_blocks
 from .loss import info_nce, sigmoid_loss
@@ -196,7 +196,7 @@ def interruptible() -> Iterator[Callable[[], bool]]:
 
 
 def train(
-    data: CaptionedImages,
+    data: CaptionedImages | Shards,
     preset: str | CLIPConfig | CLIP = "nano",
     *,
     minutes: float | None = None,
@@ -214,7 +214,7 @@ def train(
     """Train a CLIP on captioned pictures, from nothing or further.
 
     Args:
-        data: the pictures and captions.
+        data: the pictures and captions, in memory or packed on disk (`CaptionedImages`), or a stream of them (`data.Shards`).
         preset: a name from `PRESETS` or a configuration, to start from nothing with a vocabulary learned from the captions; or a CLIP, of which a copy is trained further.
         minutes, seen: the budget, as wall-clock minutes or as pictures seen (repeats count); give one.
         recipe: batch size, optimizer, augmentation, seed.
@@ -260,7 +260,7 @@ def train(
     optimizers = make_optimizers(model, recipe)
     restore(optimizers, model, state)
     scaler = torch.amp.GradScaler(device.type, enabled=precision == torch.float16)
-    batches = Batches(data, model.tokenizer, model.config, recipe, device, (rank, processes))
+    batches = getattr(data, "batches", partial(Batches, data))(model.tokenizer, model.config, recipe, device, (rank, processes))
     plain = partial(info_nce_in_blocks, block=recipe.chunk) if recipe.chunk else info_nce
     loss_function = {"info_nce": plain, "sigmoid": lambda i, t, s: sigmoid_loss(i, t, s, model.logit_bias)}.get(recipe.loss, recipe.loss)
     autocast = partial(torch.autocast, device.type, precision, enabled=precision != torch.float32)
