@@ -123,9 +123,9 @@ def train(
     json_: AsJson = False,
 ) -> None:
     """Train a CLIP, from nothing unless --from is given, on the embedded Picturebook or on your own captioned pictures, and test what it learned."""
-    from . import benchmarks, parallel
+    from . import benchmarks, hub, parallel
     from .data import CaptionStyle, Shards, folder, picturebook
-    from .hub import load, pick_device, pick_precision
+    from .hub import pick_device, pick_precision
     from .model import CLIPConfig
     from .retrieval import evaluate_retrieval
     from .train import Recipe
@@ -134,7 +134,7 @@ def train(
     parallel.start()  # where torchrun started several
     # Whatever can be wrong is found before pictures are drawn or read, which takes a minute.
     device = str(pick_device(device))
-    begin = load(start, device) if start else CLIPConfig.preset(preset)
+    begin = hub.load(start, device) if start else CLIPConfig.preset(preset)
     config = getattr(begin, "config", begin)
     pick_precision(pick_device(device), precision)
     if minutes is not None and seen is not None:
@@ -182,6 +182,8 @@ def train(
         print(json.dumps({"checkpoint": str(out), "figure": str(figure), "scores": result, "history": history.rows}))
         return
     console.print(table)
+    if hub.read(out)[1]["history"] != history.rows:
+        raise OSError(f"the last state could not be written; {out} holds an earlier one")
     console.print(f"The model is in {out}, a picture of what it says in {figure}.\nOpen the notebooks with:  python -m miniclip lab", markup=False, highlight=False)
 
 

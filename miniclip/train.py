@@ -278,7 +278,10 @@ def train(
     def checkpoint(done: bool = False) -> None:
         if out is not None and rank == 0:
             notes = {"run": run, "step": step, "minutes": spent(), "history": history.rows}
-            hub.save(model, out, notes, None if done else memory_by_name(optimizers, model))
+            try:
+                hub.save(model, out, notes, None if done else memory_by_name(optimizers, model))
+            except OSError as error:  # a full disk must not cost what was learned
+                tqdm.write(str(error), file=sys.stderr)
 
     bar = tqdm(total=100, desc="training", unit="%", disable=not progress or rank > 0, bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed} {postfix}")
     done, losses = min(1.0, share()), []

@@ -60,11 +60,11 @@ def test_the_same_weights_give_the_same_numbers_and_gradients(theirs):
             assert torch.allclose(weight.grad, translated[name], atol=1e-4), name
 
 
-@pytest.mark.parametrize("name", ["ViT-B-32-quickgelu", "RN50-quickgelu"])
-def test_the_paper_s_shapes(name):
+@pytest.mark.parametrize("name, size", [("ViT-B-32-quickgelu", 224), ("RN50-quickgelu", 224), ("ViT-L-14-336-quickgelu", 336)])
+def test_the_paper_s_shapes(name, size):
     torch.manual_seed(0)
     theirs = open_clip.create_model(name)
-    images, tokens = batch(224, 49408, 77, B=2)
+    images, tokens = batch(size, 49408, 77, B=2)
     with torch.no_grad():
         theirs.encode_image(images)  # running statistics other than at the start
     theirs.eval()

@@ -110,6 +110,25 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(data, tmp_path):
     assert hub.read(out)[1]["step"] == training["step"] + 3
 
 
+def test_a_full_disk_costs_nothing_but_the_checkpoint(data, tmp_path, monkeypatch, capsys):
+    """The training goes on and says so; what was saved before stays, and resume goes on from it."""
+    out, real, calls = tmp_path / "run.safetensors", hub.save_file, []
+
+    def full(*arguments):
+        calls.append(1)
+        if len(calls) > 2:
+            raise OSError(28, "No space left on device")
+        return real(*arguments)
+
+    monkeypatch.setattr(hub, "save_file", full)
+    model, _ = run(data, out=out, save_every=0)
+    assert "No space left on device; a checkpoint that was there before is still whole" in capsys.readouterr().err
+    assert same(weights(model), weights(run(data)[0])) and hub.read(out)[1]["step"] == 2
+    monkeypatch.setattr(hub, "save_file", real)
+    resumed, _ = run(data, out=out, resume=True)
+    assert same(weights(resumed), weights(model)) and [path.name for path in tmp_path.iterdir()] == ["run.safetensors"]
+
+
 def test_resuming_something_else_is_refused(data, tmp_path):
     out = tmp_path / "run.safetensors"
     run(data, out=out)
