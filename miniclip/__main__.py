@@ -120,6 +120,7 @@ def train(
     seed: Annotated[int, typer.Option(help="Decides the start and the order of pictures.")] = 0,
     device: Annotated[Optional[str], typer.Option(help="cpu, cuda or mps; by default the fastest here.")] = None,
     precision: Annotated[Optional[str], typer.Option(help="fp32, bf16 or fp16; by default fp32 on a CPU. bf16 doubles the speed of CPUs made for it.")] = None,
+    compile_: Annotated[bool, typer.Option("--compile", help="Let torch.compile make the model faster; for long trainings on GPUs.")] = False,
     json_: AsJson = False,
 ) -> None:
     """Train a CLIP, from nothing unless --from is given, on the embedded Picturebook or on your own captioned pictures, and test what it learned."""
@@ -165,7 +166,7 @@ def train(
         def score(model) -> dict[str, float]:
             return {"recall@10": evaluate_retrieval(model, watched, ks=(10,)).text_to_image[10]}
     looks = (0.003, 0.006, 0.012, 0.025, 0.05, *(tenth / 10 for tenth in range(1, 11)))  # most happens early
-    model, history = train_clip(data, begin, minutes=minutes, seen=seen, recipe=recipe, score=score, scores=looks, out=out, resume=resume, device=device, precision=precision)
+    model, history = train_clip(data, begin, minutes=minutes, seen=seen, recipe=recipe, score=score, scores=looks, out=out, resume=resume, device=device, precision=precision, compile=compile_)
     if not parallel.is_first():
         return
     figure = out.with_suffix(".png")

@@ -52,6 +52,10 @@ EXERCISES = {
     "08.probe": Exercise("Zero-shot and probe are both at chance. Where is the fault, in the 'features' or in the 'words'?", "features", "what is not there cannot be read out"),
     "08.knob": Exercise("Two models differ in counting. Their captions differ in numbers and in nothing else, the pictures are the same. Is the cause the 'pictures' or the 'captions'?", "captions", "what differs between the two?"),
     "08.leak": Exercise("A tenth of a test leaked into training and is always right; on the rest the model has 70 %. What does it report, in percent?", 73, "0.1 x 100 + 0.9 x 70"),
+    "09.parameters": Exercise("ViT-B/32 at 224 px: how many patches does it look at?", 49, "7 rows of 7"),
+    "09.batch": Exercise("400 million pairs, 32 times each, in batches of 32,768: how many thousand steps?", 391, "400,000,000 x 32 / 32,768", 1),
+    "09.reading": Exercise("A model is not fooled by words on pictures. Does that alone show that it understands pictures better? 'yes' or 'no'", "no", "can it read?"),
+    "09.pairs": Exercise("At 100 pictures a second, how many days do 400 million pictures take, once each? (whole days)", 46, "400,000,000 / 100 / 86,400", 0.5),
     "04.coins": Exercise("8 coins, 3 throws each: the chance that one coin at least shows heads every time? (two decimals)", 1 - (7 / 8) ** 8, "one coin fails with probability 7/8; what about all of them?", 0.01),
 }
 

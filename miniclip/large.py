@@ -8,6 +8,7 @@ and its gradient by each vector; then each chunk once more, remembering, to carr
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import torch
 from torch import Tensor, nn
@@ -93,3 +94,19 @@ def info_nce_in_blocks(image_features: Tensor, text_features: Tensor, logit_scal
         the same loss, with the same gradients.
     """
     return _InBlocks.apply(image_features, text_features, torch.as_tensor(logit_scale, device=image_features.device), block)
+
+
+class Ahead:
+    """Batches made ready one step ahead by a thread while the GPU works on the one before: for data that does not lie on the GPU.
+
+    Args:
+        batches: gives batch number `step`.
+    """
+
+    def __init__(self, batches: Callable[[int], tuple[Tensor, Tensor]]):
+        self.batches, self.worker, self.coming = batches, ThreadPoolExecutor(1), {}
+
+    def __call__(self, step: int) -> tuple[Tensor, Tensor]:
+        ready = self.coming.pop(step).result() if step in self.coming else self.batches(step)
+        self.coming = {step + 1: self.worker.submit(self.batches, step + 1)}
+        return ready

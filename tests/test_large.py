@@ -7,7 +7,7 @@ import torch
 
 import miniclip
 from miniclip import CLIP, CLIPConfig, Recipe, info_nce, sigmoid_loss
-from miniclip.large import backward_in_chunks, info_nce_in_blocks
+from miniclip.large import Ahead, backward_in_chunks, info_nce_in_blocks
 
 SIZES = {"image_size": 32, "vision_width": 32, "vision_layers": 2, "text_width": 32, "text_layers": 2, "embed_dim": 32, "vocab_size": 300}
 PLAIN = CLIPConfig(**SIZES, stem=False)
@@ -70,3 +70,20 @@ def test_training_by_chunks_ends_with_the_same_weights():
         assert torch.allclose(a, b, atol=2e-4), name
     with pytest.raises(ValueError, match="a chunk of 0 or more"):
         Recipe(chunk=-1)
+
+
+def test_batches_made_ahead_are_the_same_and_what_goes_wrong_is_told():
+    seen = []
+
+    def batches(step):
+        seen.append(step)
+        if step == 4:
+            raise OSError("the disk is gone")
+        return torch.tensor(step), torch.tensor(-step)
+
+    ahead = Ahead(batches)
+    assert [int(ahead(step)[0]) for step in (0, 1, 2)] == [0, 1, 2]
+    assert int(ahead(2)[1]) == -2  # out of order: made at once
+    assert int(ahead(3)[0]) == 3 and seen[0] == 0
+    with pytest.raises(OSError, match="the disk is gone"):
+        ahead(4)

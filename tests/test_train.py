@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from functools import partial
 
 import numpy as np
 import pytest
@@ -200,6 +201,14 @@ def test_a_trained_model_can_be_trained_further_and_is_left_as_it_is(data, tmp_p
     assert not torch.equal(further.visual.projection, first.visual.projection)
     with pytest.raises(ValueError, match="is complete"):
         miniclip.train(other, first, seen=320, out=tmp_path / "further.safetensors", resume=True, device="cpu", progress=False)
+
+
+def test_a_compiled_tower_learns_the_same(data, monkeypatch):
+    """Without the code generator, which takes minutes and a C++ compiler: what is traced and run again is tested."""
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+    plain, compiled = run(data)[0], run(data, compile=True)[0]
+    for (name, a), b in zip(plain.named_parameters(), compiled.parameters()):
+        assert torch.allclose(a, b, atol=1e-5), name
 
 
 def test_a_budget_in_minutes_is_kept(data):

@@ -146,7 +146,8 @@ class _StreamedBatches:
         self.stream = None
 
     def __call__(self, step: int) -> tuple[Tensor, Tensor]:
-        from ..train import augment, random_numbers, shrink
+        from ..augment import augment, shrink, to_device
+        from ..train import random_numbers
 
         B, recipe = self.recipe.batch_size // self.part[1], self.recipe
         self.stream = self.stream or self.shards._shuffled(f"{recipe.seed} {step}", self.part)
@@ -154,7 +155,7 @@ class _StreamedBatches:
         rng = random_numbers(recipe.seed, "stream", step, self.part[0])
         chosen = [texts[int(chance * len(texts))] for row in torch.rand(recipe.captions, B, generator=rng).tolist() for chance, texts in zip(row, captions)]
         tokens = self.tokenizer(chosen, self.config.context_length, truncate=True)
-        images = torch.from_numpy(shrink(np.stack(pictures), self.config.image_size, recipe.crop)).to(self.device)
+        images = to_device(shrink(np.stack(pictures), self.config.image_size, recipe.crop), self.device)
         images = augment(images.permute(0, 3, 1, 2).float() / 255, self.config.image_size, recipe, torch.rand(6, B, generator=rng))
         return (images - self.mean) / self.std, tokens.to(self.device)
 
