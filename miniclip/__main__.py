@@ -220,11 +220,15 @@ def evaluate(
 def shrink(
     checkpoint: Annotated[Path, typer.Argument(help="A checkpoint file that training wrote.")],
     out: Annotated[Path, typer.Argument(help="The smaller file to write.")],
+    before: Annotated[Optional[str], typer.Option(help="The model that was trained further (--from): its notes go along.")] = None,
 ) -> None:
-    """Write a model small: without what training remembers, weights in fp16. For handing it on; it cannot be trained further."""
+    """Write a model small: without what the optimizer remembers, weights in fp16. For handing it on."""
     from . import hub
 
     model, notes, _ = hub.read(checkpoint)
+    if before:
+        earlier = hub.read(hub.SHIPPED.get(before, before))[1]
+        notes["before"] = earlier.get("shrunk from", earlier)
     hub.save(model, out, {"shrunk from": notes}, half=True)
     console.print(f"{out} has {out.stat().st_size / 1e6:.1f} MB, {checkpoint} {checkpoint.stat().st_size / 1e6:.1f} MB", markup=False, highlight=False)
 
@@ -351,18 +355,18 @@ def bench(
 def study(
     name: Annotated[str, typer.Argument(help="'figure 2', 'robustness' or 'repair'.")],
     out: Annotated[Optional[Path], typer.Option(help="Result file, written part by part; by default one in this folder. Parts that it holds are not measured again.")] = None,
-    seen: Annotated[Optional[int], typer.Option(min=64, help="Pictures that each model sees; by default as for the results that ship.")] = None,
+    seen: Annotated[Optional[int], typer.Option(min=64, help="Pictures that each model sees; by default tens of thousands.")] = None,
     precision: Annotated[Optional[str], typer.Option(help="fp32, bf16 or fp16.")] = None,
     models: Annotated[Optional[Path], typer.Option(help="Folder for the trained models; by default they are not kept.")] = None,
 ) -> None:
-    """Run again the trainings behind notebooks 05 to 08, which take up to an hour each."""
+    """Run one of the long comparisons of trainings: the three objectives of the paper's Figure 2, robustness under shift, or captions that count."""
     from . import studies
 
     if name not in studies.STUDIES:
         raise ValueError(f"there is no study {name!r}; there are {', '.join(studies.STUDIES)}")
     out = out or Path(f"{name.replace(' ', '-')}.json")
     studies.STUDIES[name](studies.Log(out, models), **({"seen": seen} if seen else {}), precision=precision)
-    console.print(f"The result is in {out}; `miniclip.studies.result` reads the one that ships.", markup=False, highlight=False)
+    console.print(f"The result is in {out}", markup=False, highlight=False)
 
 
 @app.command()

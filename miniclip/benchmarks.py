@@ -35,7 +35,7 @@ def single_objects(world: World = World(), n: int = 1000, size: int = 64, seed: 
 
 
 def all_words(objects: np.ndarray) -> tuple[str, ...]:
-    """The names that occur among some objects, in the picture book's order."""
+    """The names that occur among some objects, in the picture book's order: for sets that do not say which their world has."""
     found = set(objects.ravel())
     return tuple(dict.fromkeys(meaning.word for meaning in MEANINGS.values() if meaning.word in found))
 
@@ -44,7 +44,7 @@ def questions(data: CaptionedImages) -> dict[str, Question]:
     """What can be asked of single-object Picturebook pictures: which object, which colour (where painted), which place."""
     facts, every = data.facts, np.arange(len(data))
     painted = np.nonzero(facts["color"] != "")[0]
-    words = all_words(facts["object"])
+    words = tuple(data.info.get("words", ())) or all_words(facts["object"])
     return {
         "object": Question(every, facts["object"], words, tuple(map(article, words))),
         "color": Question(painted, facts["color"][painted], tuple(COLORS), tuple(f"{article(color)} thing" for color in COLORS)),
@@ -62,7 +62,7 @@ def two_objects(world: World = World(), n: int = 1000, size: int = 64, seed: int
 
 def both_named(model, data: CaptionedImages, templates=prompts.SIMPLE) -> Score:
     """In how many pictures of `two_objects` are the two names that fit best the two things there? Chance is one pair of all."""
-    words = all_words(data.facts["objects"][:, :2])
+    words = tuple(data.info.get("words", ())) or all_words(data.facts["objects"][:, :2])
     vectors = classifier(model, [article(word) for word in words], templates)
     best = (image_features(model, data) @ vectors.T).topk(2, dim=1).indices.sort(dim=1).values.numpy()  # (N, 2)
     right = np.sort(np.array([[words.index(word) for word in pair] for pair in data.facts["objects"][:, :2]]), axis=1)

@@ -16,6 +16,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import PercentFormatter
 
 INK = {
     "object": "#000000", "color": "#CC79A7", "place": "#56B4E9", "loss": "#555555",
@@ -60,15 +61,16 @@ def subplots(rows: int = 1, columns: int = 1, size: tuple[float, float] = (6, 4)
         return figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 
-def contact_sheet(data, count: int = 12, columns: int = 6, width: int = 26) -> Plot:
-    """Pictures of a `CaptionedImages` with their first caption under each."""
+def contact_sheet(data, count: int = 12, columns: int = 6, width: int = 20) -> Plot:
+    """Pictures of a `CaptionedImages` with their first caption under each, `width` letters a line."""
     count = min(count, len(data))
     rows = -(-count // columns)
-    figure, axes = subplots(rows, columns, (2.2 * columns, 2.7 * rows))
+    lines = max(len(textwrap.wrap(texts[0], width)[:4]) for texts in data.captions[:count])
+    figure, axes = subplots(rows, columns, (2 * columns, (2 + 0.25 * lines) * rows))
     for axis, index in zip(axes.flat, range(count)):
         image, captions = data[index]
         axis.imshow(image)
-        axis.set_title("\n".join(textwrap.wrap(captions[0], width)[:3]), fontsize=9, y=-0.04, va="top")
+        axis.set_title("\n".join(textwrap.wrap(captions[0], width)[:4]), fontsize=12, y=-0.07, va="top")
     for axis in axes.flat:
         axis.axis("off")
     figure.alt = f"{count} pictures with a caption each: " + "; ".join(captions[0] for captions in data.captions[:count])
@@ -95,8 +97,8 @@ def guesses(images: np.ndarray, answers: Sequence[dict[str, float]], truth: Sequ
         inks = [INK["right"] if label == true else INK["wrong"] if rank == 0 and true is not None else INK["other"] for rank, label in enumerate(labels)]
         bars.barh(range(len(labels)), values, color=inks, height=0.8)
         for rank, (label, value) in enumerate(zip(labels, values)):
-            bars.text(0.03, rank, f"{label}  {value:.0%}", va="center", fontsize=10)
-        bars.set(xlim=(0, 1), ylim=(top - 0.4, -0.6))
+            bars.text(value + 0.03, rank, f"{label} {value:.0%}", va="center", fontsize=11)
+        bars.set(xlim=(0, 2.1), ylim=(top - 0.4, -0.6))  # the right half is for the words
     if title:
         figure.suptitle(title, fontsize=13)
     figure.alt = f"{len(images)} pictures, each with what the model takes it for: " + "; ".join(
@@ -139,8 +141,9 @@ def plot_history(history) -> Plot:
     return figure
 
 
-def similarity(matrix, images: np.ndarray | None = None, texts: Sequence[str] = (), title: str = "cosine of picture and text", diagonal: bool = True, limits: tuple[float, float] | None = None) -> Plot:
-    """A similarity matrix (rows pictures, columns texts) with the pictures and texts at its edges, numbers in its cells, and its diagonal framed."""
+def similarity(matrix, images: np.ndarray | None = None, texts: Sequence[str] = (), title: str = "cosine of picture and text", diagonal: bool = True, limits: tuple[float, float] | None = None,
+               rows_are: Sequence[str] = ()) -> Plot:
+    """A similarity matrix (rows pictures, or what `rows_are`; columns texts) with the pictures and texts at its edges, numbers in its cells, and its diagonal framed."""
     values = numbers(matrix).astype(float)
     rows, columns = values.shape
     figure, ((axis,),) = subplots(1, 1, (1.5 + 0.95 * columns, 1.9 + 0.8 * rows))
@@ -149,14 +152,16 @@ def similarity(matrix, images: np.ndarray | None = None, texts: Sequence[str] = 
     dark = low + 0.6 * (high - low)
     for i in range(rows):
         for j in range(columns):
-            axis.text(j, i, f"{values[i, j]:.2f}", ha="center", va="center", fontsize=11, color="white" if values[i, j] > dark else "black")
+            axis.text(j, i, f"{values[i, j] + 0.0:.2f}".replace("-0.00", "0.00"), ha="center", va="center", fontsize=11, color="white" if values[i, j] > dark else "black")
         if diagonal and i < columns:
             axis.add_patch(Rectangle((i - 0.5, i - 0.5), 1, 1, fill=False, edgecolor=INK["right"], linewidth=4))
-    axis.set_xticks(range(columns), ["\n".join(textwrap.wrap(text, 14)[:4]) for text in texts] or range(columns), fontsize=9)
-    axis.set_yticks(range(rows), [""] * rows if images is not None else range(rows))
+    axis.set_xticks(range(columns), ["\n".join(textwrap.wrap(text, 11)[:5]) for text in texts] or range(columns), fontsize=9)
+    axis.set_yticks(range(rows), [""] * rows if images is not None else rows_are or range(rows))
     for i, image in enumerate(images if images is not None else ()):
         axis.add_artist(AnnotationBbox(OffsetImage(image, zoom=52 / image.shape[0]), (-0.5, i), box_alignment=(1.1, 0.5), frameon=False, annotation_clip=False))
     axis.set_title(title)
+    if images is None and not len(texts):
+        axis.set(xlabel="text", ylabel="picture")
     axis.spines[:].set_visible(False)
     figure.colorbar(shown, ax=axis, shrink=0.7)
     best = sum(int(row.argmax()) == i for i, row in enumerate(values))
@@ -170,19 +175,24 @@ def similarity(matrix, images: np.ndarray | None = None, texts: Sequence[str] = 
 
 
 def curves(x: Sequence[float], series: dict[str, Sequence[float]], xlabel: str, ylabel: str, title: str = "", log: float = 0, marks: dict[str, float] | None = None,
-           inks: dict[str, str] | None = None, size: tuple[float, float] = (7, 4), bands: dict[str, Sequence[tuple[float, float]]] | None = None, **limits) -> Plot:
-    """Some curves over a common x, named in a legend; `marks` are dashed lines at an x, named too; `log` is the base of a logarithmic x;
-    `bands` shade the interval around each point of a curve."""
+           inks: dict[str, str] | None = None, size: tuple[float, float] = (7, 4), bands: dict[str, Sequence[tuple[float, float]]] | None = None,
+           levels: dict[str, float] | None = None, dashed: Sequence[str] = (), **limits) -> Plot:
+    """Some curves over a common x, named in a legend; `marks` are dashed lines at an x, `levels` dotted ones at a y, named too; `log` is the base of a logarithmic x;
+    `bands` shade the interval around each point of a curve; curves named in `dashed` are drawn so, on top."""
     figure, ((axis,),) = subplots(1, 1, size)
     palette = ["#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#CC79A7"]
     for number, (name, values) in enumerate(series.items()):
         color = (inks or {}).get(name) or INK.get(name) or palette[number % len(palette)]
-        axis.plot(x, values, label=name, linewidth=2.5, marker="o", markersize=5, color=color)
+        style = {"linestyle": (0, (2, 2)), "color": "black", "linewidth": 1.5, "zorder": 3} if name in dashed else {"linewidth": 2.5, "marker": "o", "markersize": 5, "color": color}
+        axis.plot(x, values, label=name, **style)
         if name in (bands or {}):
             axis.fill_between(x, *zip(*bands[name]), color=color, alpha=0.2, linewidth=0)
     for name, at in (marks or {}).items():
         axis.axvline(at, color="#555555", linestyle="--")
         axis.annotate(name, (at, 1), xycoords=("data", "axes fraction"), xytext=(5, -5), textcoords="offset points", va="top", fontsize=11)
+    for name, at in (levels or {}).items():
+        axis.axhline(at, color="#555555", linestyle=":")
+        axis.annotate(name, (1, at), xycoords=("axes fraction", "data"), xytext=(-2, 3), textcoords="offset points", ha="right", fontsize=11)
     if log:
         axis.set_xscale("log", base=log)
     axis.set(xlabel=xlabel, ylabel=ylabel, title=title, **limits)
@@ -199,7 +209,8 @@ def bars(values: dict[str, float], xlabel: str, intervals: Sequence[tuple[float,
     names, heights = list(values), list(values.values())
     axis.barh(range(len(names)), heights, color=inks or INK["image"], height=0.7)
     if intervals is not None:
-        axis.hlines(range(len(names)), [low for low, _ in intervals], [high for _, high in intervals], color="black", linewidth=2)
+        for width, color in ((4.5, "white"), (2, "black")):  # seen on a dark bar, too
+            axis.hlines(range(len(names)), [low for low, _ in intervals], [high for _, high in intervals], color=color, linewidth=width)
     ends = [high for _, high in intervals] if intervals is not None else heights
     for row, (value, end) in enumerate(zip(heights, ends)):
         axis.text(end, row, f"  {value:.1%}" if percent else f"  {value:.2f}", va="center", fontsize=12)
@@ -208,6 +219,8 @@ def bars(values: dict[str, float], xlabel: str, intervals: Sequence[tuple[float,
     axis.set_yticks(range(len(names)), names)
     axis.invert_yaxis()
     axis.set(xlabel=xlabel + (", dashed: chance" if chance is not None else ""), title=title, xlim=(0, limit or max(ends) * 1.15))
+    if percent:
+        axis.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     figure.alt = f"{title or xlabel}: " + ", ".join(f"{name} {value:.1%}" if percent else f"{name} {value:.2f}" for name, value in values.items())
     return figure
 
@@ -251,25 +264,33 @@ def confusion(counts: np.ndarray, labels: Sequence[str], title: str = "") -> Plo
     return figure
 
 
-def heat(images: Sequence[np.ndarray], maps: Sequence[np.ndarray], titles: Sequence[str], columns: int = 4, mark: tuple[float, float] | None = None) -> Plot:
-    """Pictures with a map of patches over each, bright where a number is high; each map has its own scale. `mark` is a place (x, y) to point out."""
-    rows = -(-len(images) // columns)
-    figure, axes = subplots(rows, columns, (2.7 * columns, 2.9 * rows))
-    for axis in axes.flat:
-        axis.axis("off")
+def heat(maps: Sequence[np.ndarray], titles: Sequence[str], image: np.ndarray | None = None, mark: tuple[int, int] | None = None, name: str = "map") -> Plot:
+    """Maps of places, brighter where a number is high, each on a scale of its own: over a picture, which is shown by itself first, or without one.
+
+    Args:
+        maps: (rows, columns) each; numbers below zero are drawn as zero.
+        titles: one for each.
+        image: uint8 (H, W, 3) that they belong to.
+        mark: a place (row, column) to point out.
+        name: what the numbers are, for the alt text.
+    """
     maps = [numbers(values) for values in maps]
-    for axis, image, values, title in zip(axes.flat, images, maps, titles):
-        axis.imshow(image, extent=(0, 1, 1, 0))
-        axis.imshow(values, extent=(0, 1, 1, 0), cmap="inferno", alpha=0.6, interpolation="bilinear")
-        axis.set_title(title, fontsize=12)
+    first = [] if image is None else [image]
+    figure, axes = subplots(1, len(first) + len(maps), (3.1 * (len(first) + len(maps)), 3.5))
+    for axis, shown, title in zip(axes.flat, first + maps, ["the picture"] * len(first) + list(titles)):
+        if image is not None:
+            axis.imshow(image, extent=(0, 1, 1, 0))
+        if shown is not image:
+            strength = np.clip(shown, 0, None) / max(float(shown.max()), 1e-9)
+            axis.imshow(strength, extent=(0, 1, 1, 0), cmap=SHADES if image is None else "autumn_r", alpha=None if image is None else 0.85 * strength, vmin=0, vmax=1)
         if mark is not None:
-            axis.plot(*mark, marker="s", markersize=16, markerfacecolor="none", markeredgecolor="white", markeredgewidth=2.5)
-
-    def where(values) -> str:
-        row, column = np.unravel_index(np.argmax(values), np.shape(values))
-        return f"{'upper' if row < np.shape(values)[0] / 2 else 'lower'} {'left' if column < np.shape(values)[1] / 2 else 'right'}"
-
-    figure.alt = "maps over pictures: " + "; ".join(f"{title}, brightest {where(values)}" for title, values in zip(titles, maps))
+            rows, columns = maps[0].shape
+            for width, color in ((5, "black"), (2.5, "white")):
+                axis.add_patch(Rectangle((mark[1] / columns, mark[0] / rows), 1 / columns, 1 / rows, fill=False, edgecolor=color, linewidth=width))
+        axis.set_title(title, fontsize=13, pad=8)
+        axis.set_xticks([])
+        axis.set_yticks([])
+    figure.alt = f"{name}: " + "; ".join(f"{title}, highest in row {np.argmax(values) // values.shape[1]}, column {np.argmax(values) % values.shape[1]}" for title, values in zip(titles, maps))
     return figure
 
 
@@ -282,7 +303,8 @@ def points(groups: dict[str, np.ndarray], notes: Sequence[tuple[float, float, st
     for pair in zip(*[xy[:links] for xy in list(groups.values())[:2]]):
         axis.plot(*np.array(pair).T, color="#555555", linewidth=1, zorder=0)
     for x, y, note in notes:
-        axis.annotate(note, (x, y), xytext=(4, 4), textcoords="offset points", fontsize=10)
+        box = {"boxstyle": "round,pad=0.2", "facecolor": "white", "edgecolor": "none", "alpha": 0.8}
+        axis.annotate(textwrap.shorten(note, 34, placeholder=" …"), (x, y), xytext=(6, 8), textcoords="offset points", fontsize=11, bbox=box)
     axis.set(title=title, xlabel=xlabel, ylabel=ylabel)
     axis.legend(frameon=False)
     figure.alt = f"{title}: " + "; ".join(f"{len(xy)} points of {name} around ({np.mean(xy, axis=0)[0]:.2f}, {np.mean(xy, axis=0)[1]:.2f})" for name, xy in groups.items())

@@ -1,5 +1,5 @@
 """How good are the features? A linear classifier on top of them, with many labels and with few; fine-tuning, and averaging with what was before
-(paper 3.1.5, 3.2, A.3; WiSE-FT: Wortsman et al. 2022). Taught in notebook 05.
+(paper 3.1.5, 3.2, A.3; WiSE-FT: Wortsman et al. 2022). For notebook 05.
 """
 
 from __future__ import annotations

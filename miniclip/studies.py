@@ -1,6 +1,6 @@
 """The trainings behind notebooks 05 to 08, too long for a class: each is one command, `python -m miniclip study NAME`.
 
-A study writes down what it measured part by part, so that it can be stopped and taken up again. What ships is in `results/`,
+A study writes down what it measured part by part, so that it can be stopped and taken up again. What ships will be in `results/`,
 and the models that notebooks need in `checkpoints/`.
 """
 
@@ -26,10 +26,13 @@ LOOKS = (0.01, 0.03, 0.06, *(tenth / 10 for tenth in range(1, 11)))  # most happ
 
 
 def result(name: str) -> dict:
-    """What a study measured, as it ships; ValueError for a study that there is not."""
+    """What a study measured, as it ships; ValueError for a study that there is not, FileNotFoundError for one that was not run yet."""
     if name not in STUDIES:
         raise ValueError(f"there is no study {name!r}; there are {', '.join(STUDIES)}")
-    return json.loads((RESULTS / f"{name.replace(' ', '-')}.json").read_text())
+    path = RESULTS / f"{name.replace(' ', '-')}.json"
+    if not path.is_file():
+        raise FileNotFoundError(f"the study {name!r} has not been run yet; run it with: python -m miniclip study '{name}' --out {path}")
+    return json.loads(path.read_text())
 
 
 class Log:
@@ -53,7 +56,7 @@ class Log:
             hub.save(model, self.models / f"{name}.safetensors", training, state, half=True)
 
 
-def figure_2(log: Log, seen: int = 64_000, pictures: int = 50_000, tests: int = 400, precision: str | None = None) -> None:
+def figure_2(log: Log, seen: int = 48_000, pictures: int = 50_000, tests: int = 400, precision: str | None = None) -> None:
     """Contrast, predict the bag of words, write the caption: the same tower, pictures, order and budget (the paper's Figure 2).
 
     The learning rate of each is chosen among three by runs of a quarter of the budget, on pictures that are not the test's.
@@ -85,7 +88,7 @@ def figure_2(log: Log, seen: int = 64_000, pictures: int = 50_000, tests: int = 
     log.part("about", lambda: {"test pictures": len(test), "labels": len(asked[id(test)].labels), "precision": precision or "fp32"})
 
 
-def robustness(log: Log, seen: int = 76_800, pictures: int = 50_000, tests: int = 500, precision: str | None = None) -> None:
+def robustness(log: Log, seen: int = 51_200, pictures: int = 50_000, tests: int = 500, precision: str | None = None) -> None:
     """A CLIP and a classifier with the same tower, of the same pictures in the same order, along their training, at home and under shift."""
     data, sets = picturebook(pictures, 0, 48, HOME), shifted(tests)
     options = {"seen": seen, "scores": LOOKS, "precision": precision, "score": lambda model: {name: score.accuracy for name, score in ask_all(model, sets).items()}}
@@ -116,7 +119,7 @@ SILENT = CaptionStyle(count=0.0, model=0.0)
 TELLING = CaptionStyle(count=0.9, model=0.5)
 
 
-def repair(log: Log, seen: int = 96_000, pictures: int = 80_000, tests: int = 300, precision: str | None = None) -> None:
+def repair(log: Log, seen: int = 64_000, pictures: int = 80_000, tests: int = 300, precision: str | None = None) -> None:
     """Two trainings on the same pictures: captions that never count nor name models and species, and captions that do."""
     config = CLIPConfig.preset("nano", image_size=64)
     challenges = {name: CHALLENGES[name](n=tests, size=64) for name in ("counting", "car models", "flower species", "left and right", "whose colour")}

@@ -163,11 +163,13 @@ class LossLab(Lab):
         self.captions = [captions[0] for captions in self.data.captions]
         first = CaptionedImages(self.data.images, [[caption] for caption in self.captions])
         self.images, self.texts = image_features(model, self.data), caption_features(model, first)[0]
+        plain = [caption.lower().strip(".") for caption in self.captions]
+        self.same = next(([plain.index(text), row] for row, text in enumerate(plain) if plain.index(text) < row), [0, 0])  # two pictures with one caption
         wide = ui.Layout(width="420px")
         named = {"description_width": "110px"}
         self.temperature = ui.FloatLogSlider(value=0.07, min=-2.3, max=0.3, step=0.05, description="temperature", readout_format=".3f", layout=wide, style=named)
         self.batch = ui.IntSlider(value=min(6, len(self.data)), min=2, max=min(8, len(self.data)), description="batch size", layout=wide, style=named)
-        self.company = ui.Dropdown(options={"by chance": "chance", "hard: alike": "hard", "false: one caption twice": "false"}, description="negatives", layout=wide, style=named)
+        self.company = ui.Dropdown(options={"by chance": "chance", "hard: alike": "hard", "false: one caption, two pictures": "false"}, description="negatives", layout=wide, style=named)
         self.show = ui.ToggleButtons(options=["cosine", "probability", "push"], style={"button_width": "110px"})
         self.table, self.numbers = ui.HTML(), ui.HTML()
         self.box = ui.VBox([ui.HBox([ui.VBox([self.temperature, self.batch, self.company]), self.numbers]), self.show, self.message, self.table])
@@ -179,13 +181,13 @@ class LossLab(Lab):
         if self.company.value == "hard":  # the first picture, and those whose captions lie nearest to its own without being the same
             order = (self.texts @ self.texts[0]).argsort(descending=True).tolist()
             return [0, *(row for row in order if row and self.captions[row] != self.captions[0])][:size]
+        if self.company.value == "false":  # two pictures of which one caption is true, and others
+            return [*self.same, *(row for row in range(len(self.captions)) if row not in self.same)][:size]
         return list(range(size))
 
     def answer(self) -> None:
         rows = self.rows()
-        texts, captions = self.texts[rows].clone(), [self.captions[row] for row in rows]
-        if self.company.value == "false":
-            texts[1], captions[1] = texts[0], captions[0]
+        texts, captions = self.texts[rows], [self.captions[row] for row in rows]
         view = look_at_loss(self.images[rows], texts, self.temperature.value)
         shown = {"cosine": view.cosines, "probability": view.probabilities, "push": view.push}[self.show.value]
         self.table.value = matrix(shown, [self.data.images[row] for row in rows], captions, signed=self.show.value == "push")

@@ -113,6 +113,11 @@ class Score:
         low, high = self.interval
         return f"{self.accuracy:.1%} ({low:.1%} to {high:.1%}) of {self.n}, chance {self.chance:.1%}"
 
+    @property
+    def brief(self) -> str:
+        """The accuracy and its interval, in whole percents, for tables."""
+        return "{:4.0%} ({:.0%} to {:.0%})".format(self.accuracy, *self.interval)
+
 
 def evaluate(model, images, targets: Sequence[str], labels: Sequence[str], templates: str | Sequence[str] = "{}", names: Sequence[str] | None = None) -> Score:
     """Zero-shot accuracy: the share of pictures whose own label lies nearest.

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from miniclip import World
+from miniclip import CaptionedImages
 from miniclip.benchmarks import CHOICE_SEED, TEST_SEED, all_words, both_named, questions, single_objects, two_objects
 from miniclip.data.picturebook import article
 
@@ -15,7 +16,7 @@ class Knower:
     """A model that is told what is in the pictures: its space has an axis for each noun."""
 
     def __init__(self, data, mistakes=0):
-        self.words = all_words(data.facts["objects"][:, :2])
+        self.words = tuple(data.info["words"])
         self.vectors = torch.zeros(len(data), len(self.words))
         for row, pair in enumerate(data.facts["objects"][:, :2]):
             for word in pair:
@@ -37,6 +38,13 @@ def test_single_objects_show_one_thing_each_and_ask_for_its_colour_only_where_it
     assert "" not in asked["color"].targets and len(asked["color"].rows) == (data.facts["color"] != "").sum()
 
 
+def test_the_labels_are_the_words_of_the_world_and_not_those_that_happen_to_be_there():
+    data = single_objects(WORLD, 6, 32)
+    assert len(questions(data)["object"].labels) == len(questions(data[:2])["object"].labels) == 40
+    bare = CaptionedImages(data.images, data.captions, facts=data.facts)  # a set that does not know its world
+    assert questions(bare)["object"].labels == all_words(data.facts["object"])
+
+
 def test_two_objects_have_two_names():
     data = two_objects(WORLD, 40, 32)
     assert len(data) == 40 and set(data.facts["count"]) == {2}
@@ -47,7 +55,7 @@ def test_two_objects_have_two_names():
 def test_both_named_counts_pictures_whose_two_best_names_are_right(mistakes, right):
     data = two_objects(WORLD, 40, 32)
     score = both_named(Knower(data, mistakes), data)
-    words = len(all_words(data.facts["objects"])) 
+    words = 40  # of the world, whichever of them are in these pictures
     assert score.accuracy == right and score.chance == pytest.approx(2 / words / (words - 1))
 
 

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("0*.ipynb"))
-ALLOWED_TAGS = {"nbval-ignore-output"}
+LIVE = {"nbval-ignore-output", "live-training"}  # what a training of some seconds gives differs between kinds of CPU
 
 
 def read(path):
@@ -50,10 +50,9 @@ def test_every_figure_has_words_for_those_who_cannot_see_it(path):
 def test_outputs_are_whole_and_only_trainings_are_exempt_from_comparison(path):
     for cell in code(read(path)):
         assert not any(output.output_type == "error" or output.get("name") == "stderr" and "Warning" in output.text for output in cell.outputs), cell.source
-        tags = set(cell.metadata.get("tags", []))
-        assert tags <= ALLOWED_TAGS
-        if tags:
-            assert "miniclip.train(" in cell.source or "# Not compared" in cell.source, cell.source
+        assert set(cell.metadata.get("tags", [])) in (set(), LIVE)
+    live = [cell for cell in code(read(path)) if cell.metadata.get("tags")]
+    assert len(live) <= 4 and (not live or "train(" in live[0].source or ".backward()" in live[0].source)
 
 
 def test_a_changed_result_fails(tmp_path):

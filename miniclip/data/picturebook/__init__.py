@@ -187,5 +187,6 @@ def picturebook(n: int, seed: int = 0, size: int = 64, world: World | None = Non
             facts += more_facts
             bar.update(len(pictures))
     columns = {key: np.array([fact[key] for fact in facts]) for key in facts[0]}
-    info = {"name": f"picturebook, seed {seed}", "licence": "CC BY-SA 4.0", "source": "drawn from OpenMoji (openmoji.org, CC BY-SA 4.0)"}
+    info = {"name": f"picturebook, seed {seed}", "licence": "CC BY-SA 4.0", "source": "drawn from OpenMoji (openmoji.org, CC BY-SA 4.0)",
+            "words": list(dict.fromkeys(MEANINGS[noun].word for noun in MEANINGS if noun in world.nouns))}
     return CaptionedImages(images, texts, facts=columns, info=info)

@@ -1,0 +1,63 @@
+"""Promises of the studies: they can be stopped and taken up again, and write down what they measured."""
+
+import json
+
+import pytest
+import torch
+
+import miniclip
+from miniclip import studies
+from miniclip.baselines import load_classifier
+
+SHORT = {"seen": 256, "pictures": 128, "tests": 12}
+
+
+def test_a_part_that_is_there_is_not_measured_again(tmp_path):
+    log = studies.Log(tmp_path / "some.json")
+    assert log.part("one", lambda: [1]) == [1]
+    again = studies.Log(tmp_path / "some.json")
+    assert again.part("one", lambda: 1 / 0) == [1]
+    with pytest.raises(ZeroDivisionError):
+        again.part("two", lambda: 1 / 0)
+    assert json.loads((tmp_path / "some.json").read_text()) == {"one": [1]}
+
+
+@pytest.mark.parametrize("name", studies.STUDIES)
+def test_a_study_runs_writes_part_by_part_and_keeps_its_models(name, tmp_path):
+    """In a short form; the second time nothing is left to do."""
+    log = studies.Log(tmp_path / "study.json", tmp_path)
+    studies.STUDIES[name](log, **SHORT)
+    trained = [part for part, rows in log.parts.items() if isinstance(rows, list)]
+    assert len(trained) == (3 if name == "figure 2" else 2) and "about" in log.parts
+    for part in trained:
+        seen = [row["seen"] for row in log.parts[part]]
+        assert seen == sorted(seen) and seen[-1] == 256 and all(0 <= value <= 1 for row in log.parts[part] for key, value in row.items() if key not in ("seen", "loss", "minutes", "scale"))
+    models = {path.stem for path in tmp_path.glob("*.safetensors")}
+    assert models == {"figure 2": set(), "robustness": {"captions-nano", "labels-nano"}, "repair": {"silent-nano", "telling-nano"}}[name]
+    before = (tmp_path / "study.json").read_text()
+    again = studies.Log(tmp_path / "study.json", tmp_path)
+    studies.STUDIES[name](again, **SHORT)
+    assert (tmp_path / "study.json").read_text() == before
+    if "labels-nano" in models:
+        twin = load_classifier(tmp_path / "labels-nano.safetensors", "cpu")
+        assert len(twin.labels) == 40 and twin.head.shape[0] == 40
+        with pytest.raises(ValueError, match="holds a CLIP and no classifier"):
+            load_classifier(tmp_path / "captions-nano.safetensors", "cpu")
+
+
+def test_an_unknown_study_is_named():
+    with pytest.raises(ValueError, match="there is no study 'figure 3'; there are figure 2, robustness, repair"):
+        studies.result("figure 3")
+    if missing := [name for name in studies.STUDIES if not (studies.RESULTS / f"{name.replace(' ', '-')}.json").is_file()]:
+        with pytest.raises(FileNotFoundError, match="has not been run yet"):
+            studies.result(missing[0])
+
+
+def test_captions_alone_differ_between_the_silent_and_the_telling_world():
+    silent, telling = (studies.counted_world(30, 48, 0, style) for style in (studies.SILENT, studies.TELLING))
+    assert (silent.images == telling.images).all() and silent.captions != telling.captions
+    numbers = {"two", "three", "four", "five", "six"}
+    said = lambda data: sum(bool(numbers & set(text.lower().strip(".").split())) for texts in data.captions for text in texts)  # noqa: E731
+    assert said(silent) == 0 < said(telling)
+    assert torch.equal(torch.tensor(silent.facts["count"][30:]), torch.ones(30, dtype=torch.long))
+    assert isinstance(silent, miniclip.CaptionedImages) and len(silent) == 60
