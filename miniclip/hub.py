@@ -46,6 +46,8 @@ def save(model: CLIP, path: str | Path, training: dict | None = None, state: dic
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, temporary, metadata)
+        os.umask(mask := os.umask(0))
+        temporary.chmod(0o666 & ~mask)  # as any other new file; safetensors would let nobody else read it
         os.replace(temporary, path)
     except (OSError, SafetensorError) as error:
         raise OSError(f"could not write {path}: {error}; a checkpoint that was there before is still whole") from error

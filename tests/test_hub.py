@@ -1,6 +1,7 @@
 """Promises of checkpoints: one file holds everything, nothing is unpickled, damage is told in a sentence."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,12 @@ def test_training_notes_and_optimizer_come_along(model, tmp_path):
     hub.save(model, tmp_path / "deep/b.safetensors", {"step": 3}, {"optimizer.x": torch.ones(2)})
     _, training, state = hub.read(tmp_path / "deep/b.safetensors")
     assert training == {"step": 3} and torch.equal(state["optimizer.x"], torch.ones(2))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
+def test_others_may_read_it_as_any_other_new_file(path, tmp_path):
+    (tmp_path / "other").touch()
+    assert path.stat().st_mode == (tmp_path / "other").stat().st_mode
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_litter(model, path, monkeypatch):
