@@ -370,6 +370,30 @@ def study(
 
 
 @app.command()
+def grade(
+    folder: Annotated[Path, typer.Argument(help="Submissions: notebooks, or a folder of them for each student.")],
+    out: Annotated[Path, typer.Option(help="CSV to write: a row for each submission.")] = Path("grades.csv"),
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds for one submission.")] = 600.0,
+    solutions: Annotated[Optional[Path], typer.Option(help="Folder of the solutions; by default the homework of this project.")] = None,
+) -> None:
+    """Grade a folder of homework, a process for each submission: it runs what students wrote, so do it where nothing can be lost."""
+    from .grading import grade as grade_all
+
+    grades = grade_all(folder, out, timeout, solutions)
+    console.print(f"{len(grades)} submissions; their points are in {out}", markup=False, highlight=False)
+
+
+@app.command()
+def doctor(json_: AsJson = False) -> None:
+    """Look at this machine before a class: versions, device, a measured speed, what will be slow and what to do."""
+    from .doctor import doctor as look
+
+    found = look(show=not json_)
+    if json_:
+        print(json.dumps(found))
+
+
+@app.command()
 def lab() -> None:
     """Open the notebooks in JupyterLab."""
     notebooks = Path(__file__).parents[1] / "notebooks"

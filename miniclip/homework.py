@@ -1,12 +1,16 @@
 """Exercises that check themselves, in sentences that teach.
 
-Used at the end of every notebook: `answer("01.guesser", 3.14)`.
+Used at the end of every notebook: `answer("01.guesser", 3.14)`; and in homework, where functions are handed in: `check("hw1.info_nce", info_nce)`.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+
+from .checks import check
+
+__all__ = ["EXERCISES", "Exercise", "answer", "check"]
 
 
 @dataclass(frozen=True)
