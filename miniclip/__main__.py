@@ -98,7 +98,7 @@ def _retrieval_figure(model, test, path: Path, count: int = 9) -> None:
 @app.command()
 def train(
     preset: Annotated[str, typer.Option(help="Size of the model: nano, tiny, small or base.")] = "nano",
-    start: Annotated[Optional[str], typer.Option("--from", help="Train a model further instead of one from nothing: picturebook, photos, or a checkpoint file.")] = None,
+    start: Annotated[Optional[str], typer.Option("--from", help="Train a model further instead of one from nothing: picturebook, photos, or a checkpoint file. Its size is then the size, whatever --preset says.")] = None,
     minutes: Annotated[Optional[float], typer.Option(min=0.01, help="Minutes to train; 5 if no budget is given.")] = None,
     seen: Annotated[Optional[int], typer.Option(min=1, help="Budget as a number of pictures seen, repeats counted, instead of minutes.")] = None,
     out: Annotated[Path, typer.Option(help="Checkpoint file; a figure is saved beside it.")] = Path("my-clip.safetensors"),
@@ -181,10 +181,12 @@ def train(
         _retrieval_figure(model, test, figure)
     if json_:
         print(json.dumps({"checkpoint": str(out), "figure": str(figure), "scores": result, "history": history.rows}))
-        return
-    console.print(table)
+    else:
+        console.print(table)
     if hub.read(out)[1]["history"] != history.rows:
         raise OSError(f"the last state could not be written; {out} holds an earlier one")
+    if json_:
+        return
     console.print(f"The model is in {out}, a picture of what it says in {figure}.\nOpen the notebooks with:  python -m miniclip lab", markup=False, highlight=False)
 
 
@@ -227,8 +229,7 @@ def shrink(
 
     model, notes, _ = hub.read(checkpoint)
     if before:
-        earlier = hub.read(hub.SHIPPED.get(before, before))[1]
-        notes["before"] = earlier.get("shrunk from", earlier)
+        notes["before"] = hub.read(hub.SHIPPED.get(before, before))[1]
     hub.save(model, out, {"shrunk from": notes}, half=True)
     console.print(f"{out} has {out.stat().st_size / 1e6:.1f} MB, {checkpoint} {checkpoint.stat().st_size / 1e6:.1f} MB", markup=False, highlight=False)
 

@@ -152,7 +152,7 @@ def similarity(matrix, images: np.ndarray | None = None, texts: Sequence[str] = 
     dark = low + 0.6 * (high - low)
     for i in range(rows):
         for j in range(columns):
-            axis.text(j, i, f"{values[i, j] + 0.0:.2f}".replace("-0.00", "0.00"), ha="center", va="center", fontsize=11, color="white" if values[i, j] > dark else "black")
+            axis.text(j, i, f"{values[i, j]:.2f}".replace("-0.00", "0.00"), ha="center", va="center", fontsize=11, color="white" if values[i, j] > dark else "black")
         if diagonal and i < columns:
             axis.add_patch(Rectangle((i - 0.5, i - 0.5), 1, 1, fill=False, edgecolor=INK["right"], linewidth=4))
     axis.set_xticks(range(columns), ["\n".join(textwrap.wrap(text, 11)[:5]) for text in texts] or range(columns), fontsize=9)

@@ -1,7 +1,6 @@
-"""The trainings behind notebooks 05 to 08, too long for a class: each is one command, `python -m miniclip study NAME`.
+"""Comparisons of trainings, too long for a class: each is one command, `python -m miniclip study NAME`.
 
-A study writes down what it measured part by part, so that it can be stopped and taken up again. What ships will be in `results/`,
-and the models that notebooks need in `checkpoints/`.
+A study writes down what it measured part by part, so that it can be stopped and taken up again. For notebooks 06 to 08; no result ships yet.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from . import hub
-from .baselines import Rival, bag_of_words, captioner, evaluate_rival, supervised
+from .baselines import Captioner, Rival, bag_of_words, captioner, evaluate_rival, supervised
 from .benchmarks import CHOICE_SEED, TEST_SEED, questions, single_objects
 from .challenges import CHALLENGES, choose
 from .data import CaptionedImages, CaptionStyle, World, picturebook
@@ -42,6 +41,7 @@ class Log:
         self.path, self.models, self.parts = path, models, json.loads(path.read_text()) if path.is_file() else {}
 
     def part(self, name: str, measure: Callable[[], object]):
+        """What was measured under a name, JSON-able; measured and written down now if it was not before."""
         if name not in self.parts:
             self.parts[name] = measure()
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -65,15 +65,14 @@ def figure_2(log: Log, seen: int = 48_000, pictures: int = 50_000, tests: int = 
     data = picturebook(pictures, 0, 48, world)
     choice, test = (single_objects(world, tests, 48, seed) for seed in (CHOICE_SEED, TEST_SEED))
     spare = single_objects(world, min(100, tests), 48, CHOICE_SEED + 1)  # without labels, to see what a rival says of any picture
-    asked = {id(pictures): questions(pictures)["object"] for pictures in (choice, test)}
 
     def scorer(pictures: CaptionedImages):
-        q = asked[id(pictures)]
+        q = questions(pictures)["object"]
 
         def score(model) -> dict[str, float]:
             if not isinstance(model, Rival):
                 return {"object": evaluate(model, pictures, q.targets, q.labels, "a picture of {}.", q.names).accuracy}
-            names = q.names if hasattr(model, "bridge") else q.labels
+            names = q.names if isinstance(model, Captioner) else q.labels
             return {"object": evaluate_rival(model, pictures, q.targets, q.labels, names, calibrate=spare).accuracy}
         return score
 
@@ -85,7 +84,7 @@ def figure_2(log: Log, seen: int = 48_000, pictures: int = 50_000, tests: int = 
     for objective in ("contrast", "bag of words", "language model"):
         rates = log.part(f"{objective}, rates", lambda: {str(lr): run(objective, lr, seen // 4, choice, 1)[-1]["object"] for lr in (5e-4, 1e-3, 2e-3)})
         log.part(objective, lambda: run(objective, float(max(rates, key=rates.get)), seen, test, LOOKS))
-    log.part("about", lambda: {"test pictures": len(test), "labels": len(asked[id(test)].labels), "precision": precision or "fp32"})
+    log.part("about", lambda: {"test pictures": len(test), "labels": len(questions(test)["object"].labels), "precision": precision or "fp32"})
 
 
 def robustness(log: Log, seen: int = 51_200, pictures: int = 50_000, tests: int = 500, precision: str | None = None) -> None:

@@ -85,20 +85,20 @@ class Recipe:
 
 @dataclass
 class History:
-    """What training recorded: one row (a dict) each time it looked; `seen` pictures, `minutes`, `loss`, scores. And the `recipe`, as a dict, where a file told it."""
+    """What training recorded: one row (a dict) each time it looked; `seen` pictures, `minutes`, `loss`, scores."""
 
     rows: list[dict] = field(default_factory=list)
-    recipe: dict = field(default_factory=dict)
 
     @classmethod
     def of(cls, checkpoint: str | Path) -> History:
-        """What the training of a model that ships ("picturebook"), or of a checkpoint file, wrote down; of the one it took further, too, in a row."""
-        notes, rows = hub.read(hub.SHIPPED.get(str(checkpoint), checkpoint))[1], []
-        notes = notes.get("shrunk from", notes)
-        for part in (notes["before"], notes) if "before" in notes else (notes,):
-            earlier = rows[-1] if rows else {"seen": 0, "minutes": 0.0}
-            rows = rows + [row | {name: row[name] + earlier[name] for name in ("seen", "minutes")} for row in part["history"]]
-        return cls(rows, notes["run"]["recipe"])
+        """What the training of a model that ships ("picturebook"), or of a checkpoint file, wrote down, behind what the trainings that it took further did."""
+        def rows(notes: dict) -> list[dict]:
+            notes = notes.get("shrunk from", notes)
+            earlier = rows(notes["before"]) if "before" in notes else []
+            last = earlier[-1] if earlier else {"seen": 0, "minutes": 0.0}
+            return earlier + [row | {name: row[name] + last[name] for name in ("seen", "minutes")} for row in notes["history"]]
+
+        return cls(rows(hub.read(hub.SHIPPED.get(str(checkpoint), checkpoint))[1]))
 
     def column(self, name: str) -> tuple[list[float], list[float]]:
         """Pictures seen, and a column's values there, where it was recorded."""

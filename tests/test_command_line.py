@@ -74,6 +74,19 @@ def test_a_trained_model_can_be_made_small(trained, tmp_path):
     assert torch.allclose(a, b, atol=2e-3) and not torch.equal(a, b)
 
 
+def test_a_trained_model_can_be_trained_further_and_tells_both_histories(trained, tmp_path):
+    first, second, small = trained[0] / "my-clip.safetensors", tmp_path / "second.safetensors", tmp_path / "small.safetensors"
+    result = call("train", "--from", first, "--pictures", 300, "--seen", 128, "--batch-size", 32, "--texts", 1, "--mention", 0.5, "--out", second)
+    assert result.returncode == 0, result.stderr
+    assert miniclip.load(second).tokenizer.to_json() == miniclip.load(first).tokenizer.to_json()
+    assert run(app, ["shrink", str(second), str(small), "--before", str(first)]).exit_code == 0
+    one, both = miniclip.History.of(first).rows, miniclip.History.of(small).rows
+    assert both[: len(one)] == one and len(both) > len(one) and both[-1]["seen"] == one[-1]["seen"] + 128
+    assert [row["minutes"] for row in both] == sorted(row["minutes"] for row in both)
+    shipped = miniclip.History.of("picturebook").rows
+    assert shipped[-1]["seen"] > 500_000 and shipped[-1]["object"] > 0.9 > 0.1 > shipped[0]["object"]
+
+
 def test_the_same_command_trains_on_captioned_photos(photos, tmp_path):
     result = call("train", "--images", photos, "--captions", photos / "captions.json", "--seen", 64, "--batch-size", 32, "--out", tmp_path / "p.safetensors")
     assert result.returncode == 0, result.stderr

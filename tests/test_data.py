@@ -575,6 +575,7 @@ def test_two_sets_can_be_joined():
     both = one + other
     assert len(both) == 6 and both.captions == one.captions + other.captions and both.ids.tolist() == list(range(6))
     assert (both.images[3:] == other.images).all() and both.facts["object"].tolist() == [*one.facts["object"], *other.facts["object"]]
+    assert both.info["licence"] == one.info["licence"] and "name" not in both.info  # two seeds, two names
     bare = CaptionedImages(other.images, other.captions)
     assert (one + bare).facts == {}
     with pytest.raises(ValueError, match="only sets of one picture size can be joined"):

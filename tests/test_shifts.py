@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import miniclip
-from miniclip import shifts
+from miniclip import plots, shifts
 from miniclip.baselines import Classifier
 from miniclip.data import picturebook
 
@@ -51,3 +51,10 @@ def test_a_clip_and_a_classifier_are_asked_the_same(sets):
     for model in (clip.eval(), Classifier(clip, words)):
         found = shifts.ask_all(model, {"home": sets["home"]})["home"]
         assert found.n == 24 and found.chance == 1 / 40 and len(found.guesses) == 24
+
+
+def test_the_figure_of_robustness_has_a_panel_for_each_shift_and_says_how_it_ended():
+    lines = {name: {"noise": [(0.0, 0.1), (0.8, 0.4), (1.0, last)], "blur": [(0.1, 0.1), (0.9, 0.5), (1.0, 0.9)]} for name, last in (("CLIP", 0.75), ("twin", 0.25))}
+    figure = plots.robustness(lines, 100, {"CLIP": "blue", "twin": "red"}, columns=2)
+    assert [axis.get_title() for axis in figure.axes] == ["noise", "blur"] and "noise CLIP 75%, twin 25%" in figure.alt
+    assert len(figure.png()) > 10_000  # accuracies of 0 and 1 can be drawn

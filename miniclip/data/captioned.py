@@ -81,12 +81,17 @@ class CaptionedImages:
         return CaptionedImages(self.images[rows], captions, self.ids[rows], facts, self.info)
 
     def __add__(self, other: CaptionedImages) -> CaptionedImages:
-        """The images of two sets of one size, one set after the other, numbered anew; it has the facts that both have."""
+        """The images of two sets of one size, one set after the other, numbered anew; it has the facts that both have, and of `info` what both say.
+
+        Raises:
+            ValueError: if their pictures differ in size.
+        """
         if not isinstance(other, CaptionedImages) or self.images.shape[1:] != other.images.shape[1:]:
             size = other.images.shape[1:] if isinstance(other, CaptionedImages) else type(other).__name__
             raise ValueError(f"only sets of one picture size can be joined, not {self.images.shape[1:]} and {size}")
         facts = {name: np.concatenate([column, other.facts[name]]) for name, column in self.facts.items() if name in other.facts}
-        return CaptionedImages(np.concatenate([self.images, other.images]), self.captions + other.captions, None, facts, self.info)
+        info = {key: value for key, value in self.info.items() if other.info.get(key) == value}
+        return CaptionedImages(np.concatenate([self.images, other.images]), self.captions + other.captions, None, facts, info)
 
     def _rows(self, rows) -> np.ndarray:
         rows = np.asarray(rows)

@@ -172,12 +172,12 @@ class _Reader(IterableDataset):
         broken: list[tuple[str, str]] = []
 
         def note(error: Exception) -> bool:
-            broken.append((str(getattr(error, "args", [""])[-1])[:100], f"broken shard ({type(error).__name__})"))
+            broken.append((str(error)[-100:], f"broken shard ({type(error).__name__})"))
             return True
 
         # The processes have their shares already (`nodesplitter`); workers share what is left among them.
         for sample in webdataset.WebDataset(self.paths, shardshuffle=False, nodesplitter=None, empty_check=False, handler=note):
-            yield from (("", np.empty(0, np.uint8), [], trouble) for _, trouble in broken)
+            yield from ((name, np.empty(0, np.uint8), [], trouble) for name, trouble in broken)
             broken.clear()
             yield _read(sample, self.size)
         yield from ((name, np.empty(0, np.uint8), [], trouble) for name, trouble in broken)
