@@ -164,14 +164,6 @@ def supervised(data: CaptionedImages, targets: Sequence[str], labels: Sequence[s
     return classifier, fit(classifier, data, lambda images, tokens, rows: F.cross_entropy(classifier(images).float(), right[rows].to(images.device)), **options)
 
 
-def load_classifier(path: str | Path, device: str | torch.device | None = None) -> Classifier:
-    """Load a `Classifier` that a study saved: the name of one that ships ("labels-nano") or a file; ValueError for a model without labels."""
-    clip, notes, tensors = hub.read(hub.SHIPPED.get(str(path), path))
-    if "labels" not in notes or "head" not in tensors:
-        raise ValueError(f"{path} holds a CLIP and no classifier; load it with miniclip.load")
-    return Classifier(clip, notes["labels"], tensors["head"]).to(pick_device(device)).eval()
-
-
 class BagOfWords(Rival):
     """Predicts which tokens the caption has, in whatever order, from the picture's vector (Joulin et al. 2016)."""
 
@@ -260,3 +252,26 @@ def captioner(data: CaptionedImages, preset: str | CLIPConfig = "nano", **option
     """Train an image tower and a language model to write captions; options of `fit`: seen, recipe, score, ..."""
     model = Captioner(_start(data, preset, options))
     return model, fit(model, data, model.loss, **options)
+
+
+RIVALS = {kind.__name__: kind for kind in (Classifier, BagOfWords, Captioner)}
+
+
+def save_rival(model: Rival, path: str | Path, training: dict | None = None) -> None:
+    """Write a rival to one file, its weights in fp16, as `hub.save` does a CLIP."""
+    own = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith("clip.")}
+    hub.save(model.clip, path, {**(training or {}), "rival": type(model).__name__, "labels": getattr(model, "labels", [])}, own, half=True)
+
+
+def load_rival(path: str | Path, device: str | torch.device | None = None) -> Rival:
+    """Load a rival, ready to use: the name of one that ships ("labels-nano", "words-nano", "writer-nano") or a file.
+
+    Raises:
+        FileNotFoundError, ValueError: as `hub.read`, and for a file that holds a CLIP.
+    """
+    clip, notes, own = hub.read(hub.SHIPPED.get(str(path), path))
+    if notes.get("rival") not in RIVALS:
+        raise ValueError(f"{path} holds a CLIP and no rival; load it with miniclip.load")
+    model = Classifier(clip, notes["labels"]) if notes["rival"] == "Classifier" else RIVALS[notes["rival"]](clip)
+    model.load_state_dict(own, strict=False)  # the CLIP's own weights are in it already
+    return model.to(pick_device(device)).eval()

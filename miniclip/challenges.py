@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random
 
 import numpy as np
@@ -219,6 +220,33 @@ def digits(n: int = 1797, size: int = 64) -> Challenge:
     images = np.stack([np.asarray(Image.fromarray(one).resize((size, size), Image.Resampling.BICUBIC).convert("RGB")) for one in shades])
     words = ("zero", *NUMBER_WORDS, "seven", "eight", "nine")
     return Challenge(images, [[f"a picture of the number {word}." for word in words]] * len(rows), found.target[rows], words)
+
+
+REAL = {"MNIST": "a picture of the number {}.", "CIFAR10": "a picture of {}."}  # sets of torchvision, and what to ask of them
+
+
+def real(name: str, n: int = 1000, size: int = 64, train: bool = False, root: str | Path = "datasets/torchvision", download: bool = False) -> Challenge:
+    """Real pictures that torchvision knows: "MNIST" (LeCun et al. 1998) or "CIFAR10" (Krizhevsky 2009), n of them by chance, resized.
+
+    Args:
+        train: of the training set, for a linear probe; else of the test set.
+        root: the folder that holds them, as torchvision lays them out. download: fetch them if they are not there (12 and 170 MB).
+    Raises:
+        ValueError: for another name. FileNotFoundError: if they are not there and not to be fetched.
+    """
+    if name not in REAL:
+        raise ValueError(f"there is no set {name!r} here; there are {', '.join(REAL)}")
+    from torchvision import datasets
+
+    try:
+        found = getattr(datasets, name)(str(root), train=train, download=download)
+    except RuntimeError as error:  # what torchvision says of missing or broken files
+        raise FileNotFoundError(f"{name} is not in {root} ({error}); fetch it with challenges.real({name!r}, root={str(root)!r}, download=True)") from error
+    rows = np.random.default_rng(0).permutation(len(found))[:n]
+    words = [label.split(" - ")[-1] for label in found.classes]  # MNIST's are "0 - zero"
+    names = words if name == "MNIST" else [article(word) for word in words]
+    images = np.stack([np.asarray(found[row][0].convert("RGB").resize((size, size), Image.Resampling.BICUBIC)) for row in rows])
+    return Challenge(images, [[REAL[name].format(one) for one in names]] * len(rows), np.array([int(found.targets[row]) for row in rows]), tuple(words))
 
 
 CHALLENGES: dict[str, Callable[..., Challenge]] = {

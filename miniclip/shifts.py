@@ -24,6 +24,7 @@ PAINTABLE = tuple(noun for noun in STARTER if MEANINGS[noun].family)
 # Two colours for each thing in which training never shows it.
 NEW_COLORS = frozenset((noun, tuple(COLORS)[(number * step + shift) % len(COLORS)]) for number, noun in enumerate(PAINTABLE) for step, shift in ((1, 0), (3, 4)))
 HOME = World(nouns="starter", objects=1, styles={"full": 1}, places=tuple(place for place in PLACES if place not in NEW_PLACES), without=NEW_COLORS)
+WIDE = replace(HOME, places=tuple(PLACES), styles={"full": 0.85, "sketch": 0.15}, without=frozenset())  # has four of the eight shifts in it, as a web of captioned pictures would
 
 
 def noise(images: np.ndarray, strength: float = 0.15, seed: int = 0) -> np.ndarray:

@@ -551,9 +551,11 @@ def test_real_photos_look_as_torchvision_resizes_them(size):
     data = folder(place, REAL / "coco/annotations/captions_val2017.json", size, progress=False)
     assert len(data) == data.report.kept == 228 and not data.report.skipped and sum(map(len, data.captions)) == 5 * 228
     standard = v2.Compose([v2.Resize(size, antialias=True), v2.CenterCrop(size)])
+    far = []
     for pixels, name in zip(data.images[::4], data.facts["file_name"][::4]):
         expected = np.asarray(standard(Image.open(place / name).convert("RGB"))).astype(int)
-        assert np.abs(pixels - expected).mean() < 2, name  # of 255
+        far.append(np.abs(pixels - expected).mean())  # of 255
+    assert np.mean(far) < 1.6 and max(far) < 7, (np.mean(far), max(far))  # larger where a JPEG is decoded at half its size, for speed
 
 
 @needs_photos

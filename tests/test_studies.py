@@ -7,7 +7,7 @@ import torch
 
 import miniclip
 from miniclip import studies
-from miniclip.baselines import load_classifier
+from miniclip.baselines import load_rival
 
 SHORT = {"seen": 256, "pictures": 128, "tests": 12}
 
@@ -28,21 +28,21 @@ def test_a_study_runs_writes_part_by_part_and_keeps_its_models(name, tmp_path):
     log = studies.Log(tmp_path / "study.json", tmp_path)
     studies.STUDIES[name](log, **SHORT)
     trained = [part for part, rows in log.parts.items() if isinstance(rows, list)]
-    assert len(trained) == (3 if name == "figure 2" else 2) and "about" in log.parts
+    assert len(trained) == {"figure 2": 3, "robustness": 4, "repair": 2}[name] and "about" in log.parts
     for part in trained:
         seen = [row["seen"] for row in log.parts[part]]
         assert seen == sorted(seen) and seen[-1] == 256 and all(0 <= value <= 1 for row in log.parts[part] for key, value in row.items() if key not in ("seen", "loss", "minutes", "scale"))
     models = {path.stem for path in tmp_path.glob("*.safetensors")}
-    assert models == {"figure 2": set(), "robustness": {"captions-nano", "labels-nano"}, "repair": {"silent-nano", "telling-nano"}}[name]
+    assert models == {"figure 2": {"contrast-nano", "words-nano", "writer-nano"}, "robustness": {"captions-nano", "labels-nano"}, "repair": {"silent-nano", "telling-nano"}}[name]
     before = (tmp_path / "study.json").read_text()
     again = studies.Log(tmp_path / "study.json", tmp_path)
     studies.STUDIES[name](again, **SHORT)
     assert (tmp_path / "study.json").read_text() == before
     if "labels-nano" in models:
-        twin = load_classifier(tmp_path / "labels-nano.safetensors", "cpu")
+        twin = load_rival(tmp_path / "labels-nano.safetensors", "cpu")
         assert len(twin.labels) == 40 and twin.head.shape[0] == 40
-        with pytest.raises(ValueError, match="holds a CLIP and no classifier"):
-            load_classifier(tmp_path / "captions-nano.safetensors", "cpu")
+        with pytest.raises(ValueError, match="holds a CLIP and no rival"):
+            load_rival(tmp_path / "captions-nano.safetensors", "cpu")
 
 
 def test_an_unknown_study_is_named():
