@@ -1,6 +1,6 @@
 """The rivals of contrastive learning, with the same image tower, the same data in the same order: a classifier trained on labels,
 and the two ways of predicting captions that the paper tried first, as a bag of words and word by word (paper 2.3, Figure 2).
-For notebooks 06 and 07.
+Taught in notebooks 06 and 07.
 """
 
 from __future__ import annotations

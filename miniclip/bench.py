@@ -43,11 +43,11 @@ class Speed:
 def gemm_rate(size: int = 2048, tries: int = 5) -> float:
     """The rate of this machine's matrix product in fp32, in operations a second: the best of some products of size x size."""
     a, b = torch.randn(size, size), torch.randn(size, size)
-    best = min(_seconds(lambda: a @ b) for _ in range(tries + 1))
+    best = min(seconds_of(lambda: a @ b) for _ in range(tries + 1))
     return 2 * size**3 / best
 
 
-def _seconds(call: Callable[[], object]) -> float:
+def seconds_of(call: Callable[[], object]) -> float:
     start = time.perf_counter()
     call()
     return time.perf_counter() - start
@@ -176,7 +176,7 @@ def speed(
     for _ in range(rounds):
         rates.append(gemm_rate())
         for key, step in steps.items():
-            times[key].append(_seconds(step))
+            times[key].append(seconds_of(step))
     rate, speeds = statistics.median(rates), {}
     for key, seconds in ((key, statistics.median(values)) for key, values in times.items()):
         share = flops[key] / seconds / rate if key in flops else None
@@ -201,7 +201,7 @@ def time_to_learn(minutes: float = 0.75, pictures: int = 8000, precision: str | 
     test = single_objects(World.starter(), 300, 48, CHOICE_SEED)
     model, history = train(data, "nano", minutes=minutes, recipe=recipe, score=scorer(test), scores=6, device="cpu", precision=precision)
     batches = Batches(data, model.tokenizer, model.config, recipe, model.device)
-    batch = statistics.median(_seconds(lambda: batches(step)) for step in range(100))  # noqa: B023
+    batch = statistics.median(seconds_of(lambda: batches(step)) for step in range(100))  # noqa: B023
     step = history.rows[-1]["minutes"] * 60 / (history.rows[-1]["seen"] / recipe.batch_size)
     return {"rows": history.rows, "data_share": batch / step}
 
@@ -220,7 +220,7 @@ def data_speed(pictures: int = 1000, photos: int = 100) -> dict[str, float]:
         return picturebook(n, seed, size, workers=1, progress=False)
 
     draw(100, 1, 64)  # reads the art
-    drawn = pictures / _seconds(lambda: draw(pictures, 0, 64))
+    drawn = pictures / seconds_of(lambda: draw(pictures, 0, 64))
     with tempfile.TemporaryDirectory() as place:
         scenes, captions = draw(photos, 2, 512), {"images": [], "annotations": []}
         for i, pixels in enumerate(scenes.images):
@@ -231,8 +231,8 @@ def data_speed(pictures: int = 1000, photos: int = 100) -> dict[str, float]:
         transform = Compose([Resize(128), CenterCrop(128)])
         ours, theirs = [], []
         for _ in range(3):  # in turns
-            ours.append(_seconds(lambda: folder(place, Path(place, "captions.json"), 128, progress=False)))
-            theirs.append(_seconds(lambda: [np.asarray(transform(Image.open(Path(place, f"{i}.jpg")).convert("RGB"))) for i in range(photos)]))
+            ours.append(seconds_of(lambda: folder(place, Path(place, "captions.json"), 128, progress=False)))
+            theirs.append(seconds_of(lambda: [np.asarray(transform(Image.open(Path(place, f"{i}.jpg")).convert("RGB"))) for i in range(photos)]))
     return {"drawn": drawn, "packed": photos / statistics.median(ours), "torchvision": photos / statistics.median(theirs)}
 
 
@@ -249,8 +249,8 @@ def answer_time(preset: str = "tiny", tries: int = 50) -> dict[str, float]:
     picture = np.random.default_rng(0).integers(0, 256, (config.image_size, config.image_size, 3), np.uint8)
     vectors = classifier(model, labels)
     return {
-        "cached": 1000 * statistics.median(_seconds(lambda: classify(model, picture, labels, vectors=vectors)) for _ in range(tries)),
-        "uncached": 1000 * statistics.median(_seconds(lambda: classify(model, picture, labels)) for _ in range(tries)),
+        "cached": 1000 * statistics.median(seconds_of(lambda: classify(model, picture, labels, vectors=vectors)) for _ in range(tries)),
+        "uncached": 1000 * statistics.median(seconds_of(lambda: classify(model, picture, labels)) for _ in range(tries)),
     }
 
 

@@ -1,5 +1,5 @@
 """What CLIP is poor at, as the paper says of itself (3.1.5, 6), made of Picturebook scenes: models of car, species of flower, counting, the distance
-to the nearest car, left and right, which thing has which colour, "no", text on a picture, and real handwritten digits. For notebook 08.
+to the nearest car, left and right, which thing has which colour, "no", text on a picture, and real handwritten digits. Taught in notebook 08.
 
 Each challenge says for every picture between which sentences a model has to choose, so it can be asked of any model with `encode_image` and `encode_text`.
 """

@@ -120,22 +120,33 @@ def pick_precision(device: torch.device, name: str | None = None) -> torch.dtype
     return PRECISIONS[name or "fp32"]
 
 
+def _others(path: Path) -> bool:
+    """Whether a file holds a CLIP by the names of OpenAI's code, open_clip or transformers."""
+    try:
+        with safe_open(path, "pt") as file:
+            return (file.metadata() or {}).get("format") != FORMAT and any(name.startswith(("visual.", "vision_model.")) for name in file.keys())
+    except (SafetensorError, OSError):
+        return False
+
+
 def load(path: str | Path, device: str | torch.device | None = None) -> CLIP:
     """Load a model, ready to use.
 
     Args:
         path: the name of a model that ships with the package ("picturebook", "photos"), a file that `save` or training wrote,
-            or OpenAI's weights: "openai/clip-vit-base-patch32", or a folder that holds them (see `openai.py`).
+            or OpenAI's weights: "openai/clip-vit-base-patch32", or a folder or safetensors file that holds them (see `openai.py`).
         device: where to put it; by default the fastest here, see `pick_device`.
     Raises:
         FileNotFoundError, ValueError: as `read`, and for a device that is not here.
     """
     if not Path(path).exists():
         path = SHIPPED.get(str(path), path)
-    if Path(path).is_dir() or str(path).count("/") == 1 and not Path(path).exists() and not Path(path).suffix:
+    if Path(path).is_dir() or str(path).count("/") == 1 and not Path(path).exists() and not Path(path).suffix or _others(Path(path)):
         from .openai import load as load_openai
 
         model = load_openai(path)
     else:
-        model, _, _ = read(path)
+        model, training, _ = read(path)
+        if "rival" in training:
+            raise ValueError(f"{path} holds a {training['rival']}, which has learned no text tower; load it with miniclip.baselines.load_rival")
     return model.to(pick_device(device))

@@ -100,6 +100,8 @@ PRESETS = {
     "tiny": CLIPConfig(  # 5 M: an hour on two cores
         image_size=64, vision_width=192, vision_layers=6, vision_heads=6, text_width=192, text_layers=3, text_heads=6,
         embed_dim=192, vocab_size=4096),
+    "nano-resnet": CLIPConfig(  # 2 M: the paper's other image tower
+        image_size=64, patch_size=32, vision_width=16, vision_layers=6, vision_heads=8, resnet=(2, 2, 1, 1), stem=False, pool="cls"),
     "small": CLIPConfig(  # 11 M: for a GPU
         image_size=96, vision_width=256, vision_layers=8, vision_heads=8, text_width=256, text_layers=4, text_heads=8,
         embed_dim=256, vocab_size=4096),

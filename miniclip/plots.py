@@ -66,7 +66,7 @@ def contact_sheet(data, count: int = 12, columns: int = 6, width: int = 20) -> P
     count = min(count, len(data))
     rows = -(-count // columns)
     lines = max(len(textwrap.wrap(texts[0], width)[:4]) for texts in data.captions[:count])
-    figure, axes = subplots(rows, columns, (2 * columns, (2 + 0.25 * lines) * rows))
+    figure, axes = subplots(rows, columns, (2 * columns, (2.1 + 0.26 * lines) * rows))
     for axis, index in zip(axes.flat, range(count)):
         image, captions = data[index]
         axis.imshow(image)
@@ -195,6 +195,8 @@ def curves(x: Sequence[float], series: dict[str, Sequence[float]], xlabel: str, 
         axis.annotate(name, (1, at), xycoords=("axes fraction", "data"), xytext=(-2, 3), textcoords="offset points", ha="right", fontsize=11)
     if log:
         axis.set_xscale("log", base=log)
+        if len(x) <= 8:
+            axis.set_xticks(x, [f"{value:,g}" for value in x])
     axis.set(xlabel=xlabel, ylabel=ylabel, title=title, **limits)
     axis.legend(frameon=False)
     figure.alt = f"{title or ylabel} over {xlabel}: " + "; ".join(

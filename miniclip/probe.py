@@ -1,5 +1,5 @@
 """How good are the features? A linear classifier on top of them, with many labels and with few; fine-tuning, and averaging with what was before
-(paper 3.1.5, 3.2, A.3; WiSE-FT: Wortsman et al. 2022). For notebook 05.
+(paper 3.1.5, 3.2, A.3; WiSE-FT: Wortsman et al. 2022). Taught in notebook 05.
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ def _fit(x: np.ndarray, y: Sequence[str], strength: float) -> Pipeline:
     probe = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=1000))  # L-BFGS, as in the paper
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the paper, too, stops after 1,000 iterations
+        warnings.filterwarnings("ignore", "The number of unique classes")  # it is, with one picture of each
         return probe.fit(x, y)
 
 

@@ -1,7 +1,7 @@
 """Distribution shifts: the same question on pictures that differ from those of training in one way each (paper 3.3).
 
 A model that never saw labels and a supervised one are compared at equal accuracy at home ("effective robustness", Taori et al. 2020).
-For notebook 07.
+Taught in notebook 07.
 """
 
 from __future__ import annotations

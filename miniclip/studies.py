@@ -1,20 +1,26 @@
 """Comparisons of trainings, too long for a class: each is one command, `python -m miniclip study NAME`.
 
-A study writes down what it measured part by part, so that it can be stopped and taken up again. For notebooks 06 to 08; no result ships yet.
+A study writes down what it measured part by part, so that it can be stopped and taken up again. Their results ship in `results/`, the models that
+notebooks look at in `checkpoints/`. Taught in notebooks 06 to 08.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import statistics
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
+
 from . import hub
 from .baselines import Captioner, Rival, bag_of_words, captioner, evaluate_rival, save_rival, supervised
-from .benchmarks import CHOICE_SEED, TEST_SEED, questions, single_objects
+from .bench import seconds_of, training_step
+from .benchmarks import CHOICE_SEED, TEST_SEED, questions, scorer, single_objects
 from .challenges import CHALLENGES, choose
 from .data import CaptionedImages, CaptionStyle, World, picturebook
+from .hub import PRECISIONS
 from .model import CLIP, CLIPConfig
 from .shifts import HOME, WIDE, ask_all, shifted, which_thing
 from .train import Recipe, train
@@ -25,13 +31,10 @@ LOOKS = (0.01, 0.03, 0.06, *(tenth / 10 for tenth in range(1, 11)))  # most happ
 
 
 def result(name: str) -> dict:
-    """What a study measured, as it ships; ValueError for a study that there is not, FileNotFoundError for one that was not run yet."""
+    """What a study measured, part by part, as it ships; ValueError for a study that there is not."""
     if name not in STUDIES:
         raise ValueError(f"there is no study {name!r}; there are {', '.join(STUDIES)}")
-    path = RESULTS / f"{name.replace(' ', '-')}.json"
-    if not path.is_file():
-        raise FileNotFoundError(f"the study {name!r} has not been run yet; run it with: python -m miniclip study '{name}' --out {path}")
-    return json.loads(path.read_text())
+    return json.loads((RESULTS / f"{name.replace(' ', '-')}.json").read_text())
 
 
 class Log:
@@ -67,7 +70,7 @@ def figure_2(log: Log, seen: int = 48_000, pictures: int = 50_000, tests: int = 
     choice, test = (single_objects(world, tests, 48, seed) for seed in (CHOICE_SEED, TEST_SEED))
     spare = single_objects(world, min(100, tests), 48, CHOICE_SEED + 1)  # without labels, to see what a rival says of any picture
 
-    def scorer(pictures: CaptionedImages):
+    def naming(pictures: CaptionedImages):
         q = questions(pictures)["object"]
 
         def score(model) -> dict[str, float]:
@@ -79,7 +82,7 @@ def figure_2(log: Log, seen: int = 48_000, pictures: int = 50_000, tests: int = 
 
     def run(objective: str, lr: float, seen: int, pictures: CaptionedImages, scores, keep: str = "") -> list[dict]:
         make = {"contrast": train, "bag of words": bag_of_words, "language model": captioner}[objective]
-        model, history = make(data, "nano", seen=seen, recipe=Recipe(lr=lr, muon_lr=3 * lr), score=scorer(pictures), scores=scores, precision=precision)
+        model, history = make(data, "nano", seen=seen, recipe=Recipe(lr=lr, muon_lr=3 * lr), score=naming(pictures), scores=scores, precision=precision)
         if keep:
             log.keep(keep, model, "figure 2")
         return [{key: row[key] for key in ("seen", "loss", "object")} for row in history.rows]
@@ -122,8 +125,11 @@ SILENT = CaptionStyle(count=0.0, model=0.0)
 TELLING = CaptionStyle(count=0.9, model=0.5)
 
 
-def repair(log: Log, seen: int = 64_000, pictures: int = 80_000, tests: int = 300, precision: str | None = None) -> None:
-    """Two trainings on the same pictures: captions that never count nor name models and species, and captions that do."""
+def repair(log: Log, seen: int = 128_000, pictures: int = 80_000, tests: int = 300, precision: str | None = None) -> None:
+    """Two trainings on the same pictures: captions that never count nor name models and species, and captions that do.
+
+    Each goes over half of `seen`, and then over the other half with the learning rate risen and fallen once more.
+    """
     config = CLIPConfig.preset("nano", image_size=64)
     challenges = {name: CHALLENGES[name](n=tests, size=64) for name in ("counting", "car models", "flower species", "left and right", "whose colour")}
     things = single_objects(World(nouns="starter"), tests, 64, CHOICE_SEED)
@@ -134,13 +140,32 @@ def repair(log: Log, seen: int = 64_000, pictures: int = 80_000, tests: int = 30
         return found | {"things": evaluate(model, things, q.targets, q.labels, "a picture of {}.", q.names).accuracy}
 
     def run(name: str, style: CaptionStyle) -> list[dict]:
-        model, history = train(counted_world(pictures // 2, 64, 0, style), config, seen=seen, score=score, precision=precision)
+        data, model, rows = counted_world(pictures // 2, 64, 0, style), config, []
+        for half in range(2):
+            model, history = train(data, model, seen=seen // 2, recipe=Recipe(seed=half), score=score, precision=precision)
+            rows += [row | {"seen": row["seen"] + half * seen // 2} for row in history.rows]
         log.keep(f"{name}-nano", model, "repair")
-        return history.rows
+        return rows
 
     log.part("silent", lambda: run("silent", SILENT))
     log.part("telling", lambda: run("telling", TELLING))
     log.part("about", lambda: {"test pictures": tests, "precision": precision or "fp32"})
 
 
-STUDIES: dict[str, Callable[..., None]] = {"figure 2": figure_2, "robustness": robustness, "repair": repair}
+def towers(log: Log, seen: int = 24_000, pictures: int = 24_000, tests: int = 400, precision: str | None = None) -> None:
+    """The paper's two image towers, a vision transformer and a ResNet: accuracy over pictures seen, and pictures a second, measured in turns."""
+    data, test = picturebook(pictures, 0, 64, World.starter()), single_objects(World.starter(), tests, 64)
+    presets = ("nano", "nano-resnet")
+    for preset in presets:
+        log.part(preset, lambda: train(data, preset, seen=seen, score=scorer(test), precision=precision)[1].rows)
+
+    def speeds() -> dict[str, float]:
+        configs = {preset: CLIPConfig.preset(preset) for preset in presets}
+        steps = {preset: training_step(CLIP(config), config, 64, PRECISIONS[precision or "fp32"]) for preset, config in configs.items()}
+        rounds = [{preset: seconds_of(step) for preset, step in steps.items()} for _ in range(12)][2:]  # the first two warm up
+        return {preset: 64 / statistics.median(row[preset] for row in rounds) for preset in presets}
+
+    log.part("about", lambda: {"test pictures": tests, "precision": precision or "fp32", "pictures a second": speeds(), "threads": torch.get_num_threads()})
+
+
+STUDIES: dict[str, Callable[..., None]] = {"figure 2": figure_2, "robustness": robustness, "repair": repair, "towers": towers}

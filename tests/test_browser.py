@@ -4,6 +4,7 @@ Needs Playwright (a test dependency) and a Chromium of the system; skips, saying
 the folder that MINICLIP_SCREENSHOTS names, if any.
 """
 
+import json
 import os
 import shutil
 import socket
@@ -42,8 +43,8 @@ def lab(tmp_path_factory):
         port = free.getsockname()[1]
     server = subprocess.Popen(
         [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}", "--allow-root", "--IdentityProvider.token=",
-         f"--ServerApp.root_dir={folder}", "--LabApp.news_url=", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "JUPYTER_CONFIG_DIR": str(folder / "config"), "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings")})
+         f"--ServerApp.root_dir={folder}", "--ServerApp.disable_check_xsrf=True", "--LabApp.news_url=", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "MINICLIP_REAL": "not/here", "MINICLIP_DATA": "not/here", "JUPYTER_CONFIG_DIR": str(folder / "config"), "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings")})
     try:
         for _ in range(240):
             try:
@@ -66,10 +67,13 @@ def browser():
 
 
 @pytest.fixture
-def page(browser):
+def page(browser, lab):
     page = browser.new_page(viewport={"width": 1280, "height": 1000})
     yield page
     page.close()
+    server = lab.removesuffix("/lab/tree/notebooks")  # a kernel that nobody uses any more holds a gigabyte
+    for kernel in json.loads(urllib.request.urlopen(f"{server}/api/kernels").read()):
+        urllib.request.urlopen(urllib.request.Request(f"{server}/api/kernels/{kernel['id']}", method="DELETE"))
 
 
 def run_all(page, address, name):
@@ -105,7 +109,7 @@ def wait_for(page, selector, **options):
     return found
 
 
-@pytest.mark.parametrize("name", NOTEBOOKS)
+@pytest.mark.parametrize("name", [name for name in NOTEBOOKS if name[:2] not in ("01", "03", "04", "08")])  # those four have tests of their own
 def test_a_notebook_runs_in_jupyterlab(lab, page, name):
     run_all(page, lab, name)
     screenshot(page, f"{Path(name).stem}-end")
@@ -124,15 +128,20 @@ def test_a_slider_of_loss_lab_changes_the_loss(lab, page):
 
 
 def test_search_box_answers_while_one_types(lab, page):
+    """Within a tenth of a second, the slowest left out; three times a tenth is allowed from typing to the picture that changes, since the browser and JupyterLab share the two cores."""
     run_all(page, lab, "03-zero-shot-transfer.ipynb")
-    box = wait_for(page, '.widget-text:has-text("find") input')
-    results = page.locator(".jupyter-widgets img").first
-    before = results.get_attribute("src")
-    box.fill("a green cactus in the desert")
-    page.wait_for_function("before => document.querySelector('.jupyter-widgets img').src !== before", arg=before, timeout=10_000)
+    box, times = wait_for(page, '.widget-text:has-text("find") input'), []
+    for text in ["a green cactus in the desert", *(f"a {color} {thing}" for color in ("red", "blue", "green") for thing in ("dog", "bus", "hat", "fish"))]:
+        before = page.locator(".jupyter-widgets img").first.get_attribute("src")
+        start = time.perf_counter()
+        box.fill(text)
+        page.wait_for_function("before => document.querySelector('.jupyter-widgets img').src !== before", arg=before, timeout=10_000, polling=5)
+        times.append(time.perf_counter() - start)
+    print("seconds in the browser:", [round(value, 3) for value in sorted(times)])
     screenshot(page, "search-box")
     box.fill("")
     playwright.expect(page.locator('[role=alert]:has-text("type some words first")')).to_be_visible(timeout=10_000)
+    assert sorted(times)[int(0.95 * len(times)) - 1] < 0.3
 
 
 def test_prompt_lab_answers_while_one_types_and_says_what_is_wrong(lab, page):
@@ -157,19 +166,12 @@ def test_prompt_lab_answers_while_one_types_and_says_what_is_wrong(lab, page):
     screenshot(page, "prompt-lab")
 
 
-@pytest.mark.parametrize("notebook, field, texts", [
-    ("03-zero-shot-transfer.ipynb", '.widget-text:has-text("find") input', [f"a {color} {thing}" for color in ("red", "blue", "green") for thing in ("dog", "bus", "hat", "fish")]),
-])
-def test_a_widget_answers_within_a_tenth_of_a_second(lab, page, notebook, field, texts):
-    """Typing in the browser to the picture that changes, the slowest left out; three times a tenth is allowed, since the browser and JupyterLab share the two cores."""
-    run_all(page, lab, notebook)
-    box = wait_for(page, field)
-    times = []
-    for text in texts:
-        before = page.locator(".jupyter-widgets img").first.get_attribute("src")
-        start = time.perf_counter()
-        box.fill(text)
-        page.wait_for_function("before => document.querySelector('.jupyter-widgets img').src !== before", arg=before, timeout=10_000, polling=5)
-        times.append(time.perf_counter() - start)
-    print("seconds in the browser:", [round(value, 3) for value in sorted(times)])
-    assert sorted(times)[int(0.95 * len(times)) - 1] < 0.3
+def test_failure_lab_shows_the_mistakes_of_another_task(lab, page):
+    run_all(page, lab, "08-failures.ipynb")
+    task = wait_for(page, '.widget-dropdown:has-text("task") select')
+    score = page.locator('.jupyter-widgets div:has-text("to look at") >> nth=-1')
+    before = score.inner_text()
+    task.select_option("left and right")
+    page.wait_for_function("before => ![...document.querySelectorAll('.jupyter-widgets div')].some(div => div.innerText === before)", arg=before, timeout=10_000)
+    assert "chance 50%" in score.inner_text() and page.locator('.jupyter-widgets img[alt*="to the left of"]').count() > 0
+    screenshot(page, "failure-lab")

@@ -104,6 +104,7 @@ def test_a_folder_is_loaded_and_saved_as_one_of_ours(tmp_path):
     save_file({name: tensor.contiguous() for name, tensor in theirs.state_dict().items()}, tmp_path / "model.safetensors")
     model = miniclip.load(tmp_path, "cpu")
     assert model.tokenizer is None and torch.equal(model.visual.class_embedding, theirs.vision_model.embeddings.class_embedding)
+    assert torch.equal(miniclip.load(tmp_path / "model.safetensors", "cpu").logit_scale, model.logit_scale)  # a single file, too
     picture = np.zeros((40, 60, 3), np.uint8)
     assert model.encode_image(picture).shape == (1, 32)
     miniclip.save(model, tmp_path / "ours.safetensors")

@@ -6,8 +6,11 @@ import pytest
 import torch
 
 import miniclip
-from miniclip import studies
-from miniclip.baselines import load_rival
+from miniclip import World, hub, studies
+from miniclip.baselines import evaluate_rival, load_rival
+from miniclip.benchmarks import CHOICE_SEED, questions, single_objects
+from miniclip.shifts import ask_all, shifted
+from miniclip.zeroshot import wilson
 
 SHORT = {"seen": 256, "pictures": 128, "tests": 12}
 
@@ -28,12 +31,12 @@ def test_a_study_runs_writes_part_by_part_and_keeps_its_models(name, tmp_path):
     log = studies.Log(tmp_path / "study.json", tmp_path)
     studies.STUDIES[name](log, **SHORT)
     trained = [part for part, rows in log.parts.items() if isinstance(rows, list)]
-    assert len(trained) == {"figure 2": 3, "robustness": 4, "repair": 2}[name] and "about" in log.parts
+    assert len(trained) == {"figure 2": 3, "robustness": 4, "repair": 2, "towers": 2}[name] and "about" in log.parts
     for part in trained:
         seen = [row["seen"] for row in log.parts[part]]
         assert seen == sorted(seen) and seen[-1] == 256 and all(0 <= value <= 1 for row in log.parts[part] for key, value in row.items() if key not in ("seen", "loss", "minutes", "scale"))
     models = {path.stem for path in tmp_path.glob("*.safetensors")}
-    assert models == {"figure 2": {"contrast-nano", "words-nano", "writer-nano"}, "robustness": {"captions-nano", "labels-nano"}, "repair": {"silent-nano", "telling-nano"}}[name]
+    assert models == {"figure 2": {"contrast-nano", "words-nano", "writer-nano"}, "robustness": {"captions-nano", "labels-nano"}, "repair": {"silent-nano", "telling-nano"}, "towers": set()}[name]
     before = (tmp_path / "study.json").read_text()
     again = studies.Log(tmp_path / "study.json", tmp_path)
     studies.STUDIES[name](again, **SHORT)
@@ -43,14 +46,47 @@ def test_a_study_runs_writes_part_by_part_and_keeps_its_models(name, tmp_path):
         assert len(twin.labels) == 40 and twin.head.shape[0] == 40
         with pytest.raises(ValueError, match="holds a CLIP and no rival"):
             load_rival(tmp_path / "captions-nano.safetensors", "cpu")
+        with pytest.raises(ValueError, match="holds a Classifier, which has learned no text tower"):
+            hub.load(tmp_path / "labels-nano.safetensors", "cpu")
 
 
 def test_an_unknown_study_is_named():
-    with pytest.raises(ValueError, match="there is no study 'figure 3'; there are figure 2, robustness, repair"):
+    with pytest.raises(ValueError, match="there is no study 'figure 3'; there are figure 2, robustness, repair, towers"):
         studies.result("figure 3")
-    if missing := [name for name in studies.STUDIES if not (studies.RESULTS / f"{name.replace(' ', '-')}.json").is_file()]:
-        with pytest.raises(FileNotFoundError, match="has not been run yet"):
-            studies.result(missing[0])
+
+
+@pytest.mark.parametrize("name", studies.STUDIES)
+def test_what_ships_is_what_the_study_writes(name, tmp_path):
+    """The same parts with the same columns, from long runs; and every model that it keeps."""
+    log = studies.Log(tmp_path / "study.json", tmp_path)
+    studies.STUDIES[name](log, **SHORT)
+    shipped = studies.result(name)
+    assert set(log.parts) == set(shipped)
+    for part, rows in shipped.items():
+        if isinstance(rows, list):
+            assert len(rows) >= 10 and rows[-1]["seen"] >= 20_000 and set(log.parts[part][0]) == set(rows[0])
+            assert [row["seen"] for row in rows] == sorted(row["seen"] for row in rows)
+    for file in tmp_path.glob("*.safetensors"):
+        assert hub.read(hub.SHIPPED[file.stem])[0].config.image_size == hub.read(file)[0].config.image_size
+
+
+def test_the_models_that_ship_score_as_the_study_says():
+    """The last row of each training, measured again on some of its pictures."""
+    sets = {name: data for name, data in shifted(200).items() if name in ("home", "pencil sketch")}
+    study = studies.result("robustness")
+    for model, part in ((hub.load("captions-nano", "cpu"), "captions"), (load_rival("labels-nano", "cpu"), "labels")):
+        for name, score in ask_all(model, sets).items():
+            low, high = wilson(round(study[part][-1][name] * 200), 200, z=3.3)
+            assert low <= score.accuracy <= high, (part, name)
+
+
+@pytest.mark.parametrize("name", ["words-nano", "writer-nano"])
+def test_the_rivals_that_ship_are_the_trained_ones(name):
+    """On a few pictures each names many times as many things as chance, which is 2.5 %."""
+    data = single_objects(World.starter(), 60, 48)
+    q, model = questions(data)["object"], load_rival(name, "cpu")
+    names = q.names if name == "writer-nano" else q.labels
+    assert evaluate_rival(model, data, q.targets, q.labels, names, calibrate=single_objects(World.starter(), 40, 48, CHOICE_SEED)).accuracy > 0.2
 
 
 def test_captions_alone_differ_between_the_silent_and_the_telling_world():

@@ -1,0 +1,5 @@
+"""What the outputs of notebooks must not depend on: what happens to be on this disk. (Without OpenAI's weights and torchvision's sets they say what to do.)"""
+
+import os
+
+os.environ["MINICLIP_REAL"] = os.environ["MINICLIP_DATA"] = "not/here"
