@@ -354,13 +354,13 @@ def bench(
 
 @app.command()
 def study(
-    name: Annotated[str, typer.Argument(help="'figure 2', 'robustness' or 'repair'.")],
+    name: Annotated[str, typer.Argument(help="'figure 2', 'robustness', 'repair' or 'towers'.")],
     out: Annotated[Optional[Path], typer.Option(help="Result file, written part by part; by default one in this folder. Parts that it holds are not measured again.")] = None,
     seen: Annotated[Optional[int], typer.Option(min=64, help="Pictures that each model sees; by default tens of thousands.")] = None,
     precision: Annotated[Optional[str], typer.Option(help="fp32, bf16 or fp16.")] = None,
     models: Annotated[Optional[Path], typer.Option(help="Folder for the trained models; by default they are not kept.")] = None,
 ) -> None:
-    """Run one of the long comparisons of trainings: the three objectives of the paper's Figure 2, robustness under shift, or captions that count."""
+    """Run one of the long comparisons of trainings: the three objectives of the paper's Figure 2, robustness under shift, captions that count, or two image towers."""
     from . import studies
 
     if name not in studies.STUDIES:
