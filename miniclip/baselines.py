@@ -20,7 +20,7 @@ from .hub import pick_device, pick_precision
 from .model import CLIP, CLIPConfig, Transformer
 from .optim import make_optimizers, schedule
 from .tokenizer import Tokenizer
-from .train import Batches, History, Recipe, interruptible
+from .train import Batches, History, Recipe, interruptible, train
 from .zeroshot import Score, fill, wilson
 
 
@@ -252,6 +252,30 @@ def captioner(data: CaptionedImages, preset: str | CLIPConfig = "nano", **option
     """Train an image tower and a language model to write captions; options of `fit`: seen, recipe, score, ..."""
     model = Captioner(_start(data, preset, options))
     return model, fit(model, data, model.loss, **options)
+
+
+class BagText(nn.Module):
+    """A text tower that reads a caption as a bag of words: the mean of its tokens' vectors, whatever their order. The contrast of the paper's Figure 2 has one like it."""
+
+    def __init__(self, config: CLIPConfig):
+        super().__init__()
+        self.config = config
+        self.token_embedding = nn.Embedding(config.vocab_size, config.text_width)
+        self.ln_final = nn.LayerNorm(config.text_width)
+        self.projection = nn.Parameter(torch.randn(config.text_width, config.embed_dim) * config.text_width**-0.5)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(B, T) token ids -> (B, E), not yet of unit length."""
+        words = _bag(tokens, self.config)  # (B, V)
+        return self.ln_final(words @ self.token_embedding.weight / words.sum(dim=1, keepdim=True).clamp(min=1)) @ self.projection
+
+
+def contrast_of_bags(data: CaptionedImages, preset: str | CLIPConfig = "nano", **options) -> tuple[CLIP, History]:
+    """Train a CLIP whose text tower is a `BagText`; options of `train`."""
+    model = _start(data, preset, options)
+    torch.manual_seed(options.get("recipe", Recipe()).seed)
+    model.text = BagText(model.config)
+    return train(data, model, **options)
 
 
 RIVALS = {kind.__name__: kind for kind in (Classifier, BagOfWords, Captioner)}

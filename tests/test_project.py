@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import nbformat
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8") if (ROOT / "README.md").exists() else ""
 CORE = ("model", "loss", "train", "zeroshot")
@@ -37,3 +39,17 @@ def test_the_two_commands_are_in_the_readme():
 def test_nothing_is_ever_unpickled():
     for path in (ROOT / "miniclip").rglob("*.py"):
         assert not re.search(r"pickle\.load|torch\.load|allow_pickle=True|import pickle", path.read_text(encoding="utf-8")), path
+
+
+def test_what_the_readme_says_of_our_models_is_what_the_notebooks_show():
+    """Every number in the last column but one of the table of claims stands in the outputs of the notebook that the row names."""
+    rows = re.findall(r"^\| (.+?) \| (.+?) \| (.+?) \| \[(0\d)\]\((notebooks/\S+\.ipynb)\) \|$", README, flags=re.M)
+    assert len(rows) >= 10
+    for claim, _, ours, _, path in rows:
+        notebook = nbformat.read(ROOT / path, as_version=4)
+        outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+        shown = " ".join(output.get("text", "") + "".join(output.get("data", {}).get("text/html", "")[:4000]) for output in outputs)
+        numbers = re.findall(r"\d+(?:[.,]\d+)*", ours)
+        assert numbers, claim
+        for number in numbers:
+            assert re.search(rf"(?<![\d.]){re.escape(number)}(?![\d])", shown), (claim, number)

@@ -31,7 +31,7 @@ def test_a_study_runs_writes_part_by_part_and_keeps_its_models(name, tmp_path):
     log = studies.Log(tmp_path / "study.json", tmp_path)
     studies.STUDIES[name](log, **SHORT)
     trained = [part for part, rows in log.parts.items() if isinstance(rows, list)]
-    assert len(trained) == {"figure 2": 3, "robustness": 4, "repair": 2, "towers": 2}[name] and "about" in log.parts
+    assert len(trained) == {"figure 2": 4, "robustness": 4, "repair": 2, "towers": 2}[name] and "about" in log.parts
     for part in trained:
         seen = [row["seen"] for row in log.parts[part]]
         assert seen == sorted(seen) and seen[-1] == 256 and all(0 <= value <= 1 for row in log.parts[part] for key, value in row.items() if key not in ("seen", "loss", "minutes", "scale"))
