@@ -123,7 +123,7 @@ def test_configurations_that_cannot_be_built_are_refused_with_a_sentence(changes
 
 
 def test_an_unknown_preset_is_refused_with_a_sentence():
-    with pytest.raises(ValueError, match="no preset 'huge'; there are nano, tiny, small, base"):
+    with pytest.raises(ValueError, match="no preset 'huge'; there are nano, tiny, nano-resnet, small, base"):
         CLIPConfig.preset("huge")
 
 
