@@ -1,7 +1,7 @@
 """Comparisons of trainings, too long for a class: each is one command, `python -m miniclip study NAME`.
 
 A study writes down what it measured part by part, so that it can be stopped and taken up again. Their results ship in `results/`, the models that
-notebooks look at in `checkpoints/`. Taught in notebooks 06 to 08.
+notebooks look at in `checkpoints/`. Taught in notebooks 02 and 06 to 08.
 """
 
 from __future__ import annotations

@@ -266,7 +266,7 @@ def square(path: Path | BinaryIO, size: int) -> tuple[np.ndarray, list[str]]:
     """Read one photo as (size, size, 3) uint8, with what was done to it."""
     with Image.open(path) as image:
         full = image.size
-        image.draft(None, (int(1.4 * size), int(1.4 * size)))  # a JPEG is decoded at a half, a quarter or an eighth where that is enough: 1.5 times as fast, 1.2/255 off at 128 px
+        image.draft(None, (int(1.4 * size), int(1.4 * size)))  # a JPEG is decoded at a half, a quarter or an eighth where that is enough: quicker, and close (a test says how close)
         turn = EXIF_TURNS.get(image.getexif().get(0x0112))
         image, done = _to_rgb(image)
     if turn is not None:
