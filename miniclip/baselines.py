@@ -128,12 +128,25 @@ class Classifier(Rival):
         clip: gives the tower.
         labels: C class names.
         head: (C, E) vectors to start from, such as a zero-shot classifier's; None starts them at random.
+
+    Attributes:
+        keep_statistics: training leaves BatchNorm's running means and variances as they are; `probe.fine_tune` sets it.
     """
+
+    keep_statistics = False
 
     def __init__(self, clip: CLIP, labels: Sequence[str], head: Tensor | None = None):
         super().__init__(clip)
         self.labels = list(labels)
         self.head = nn.Parameter(torch.randn(len(self.labels), clip.config.embed_dim) * 0.1 if head is None else head.clone().float())
+
+    def train(self, mode: bool = True) -> Classifier:
+        """PyTorch's switch between training and answering; the statistics that are kept stay switched to answering."""
+        super().train(mode)
+        for module in self.modules():
+            if self.keep_statistics and isinstance(module, nn.BatchNorm2d):
+                module.eval()
+        return self
 
     def forward(self, images: Tensor) -> Tensor:
         """Pictures (B, 3, S, S) to logits (B, C)."""
@@ -146,13 +159,13 @@ class Classifier(Rival):
         return self(images)
 
 
-def supervised(data: CaptionedImages, targets: Sequence[str], labels: Sequence[str], model: CLIP | str | CLIPConfig = "nano", head: Tensor | None = None, **options) -> tuple[Classifier, History]:
+def supervised(data: CaptionedImages, targets: Sequence[str], labels: Sequence[str], model: CLIP | str | CLIPConfig = "nano", head: Tensor | None = None, keep_statistics: bool = False, **options) -> tuple[Classifier, History]:
     """Train the image tower on labels, the usual way.
 
     Args:
         data: the pictures. targets: the right label of each. labels: C names.
         model: a preset for a tower that starts from nothing, or a CLIP whose tower is trained further (in place).
-        head: vectors (C, E) to start from. options: of `fit`: seen, recipe, score, ...
+        head: vectors (C, E) to start from. keep_statistics: see `Classifier`. options: of `fit`: seen, recipe, score, ...
     Raises:
         ValueError: if counts disagree or a target is not among the labels.
     """
@@ -160,6 +173,7 @@ def supervised(data: CaptionedImages, targets: Sequence[str], labels: Sequence[s
     if len(targets) != len(data) or not set(map(str, targets)) <= set(labels):
         raise ValueError(f"expected a target among the {len(labels)} labels for each of {len(data)} pictures")
     classifier = Classifier(model if isinstance(model, CLIP) else _start(data, model, options), labels, head)
+    classifier.keep_statistics = keep_statistics
     right = torch.tensor([labels.index(str(target)) for target in targets])
     return classifier, fit(classifier, data, lambda images, tokens, rows: F.cross_entropy(classifier(images).float(), right[rows].to(images.device)), **options)
 

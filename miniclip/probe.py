@@ -131,16 +131,19 @@ def few_shot(x: np.ndarray, y: Sequence[str], test_x: np.ndarray, test_y: Sequen
 def fine_tune(model, data, targets: Sequence[str], labels: Sequence[str], vectors: Tensor, **options):
     """Train a copy of a CLIP's image tower on labels, from its zero-shot classifier on.
 
+    BatchNorm keeps the statistics that it has, as is usual in fine-tuning: if they follow the new pictures, the weights meet
+    everything else under statistics that are not theirs, and most of what looks forgotten is that (notebook 05 measures it).
+
     Args:
         model: a CLIP, which is left as it is.
         data: a `CaptionedImages`. targets: the right label of each picture. labels: C names; vectors: (C, E), their zero-shot classifier.
-        options: of `baselines.fit`: seen, recipe (a learning rate a tenth of a training's from nothing serves well), score, ...
+        options: of `baselines.supervised`: seen, recipe (a third of a training's learning rate, or less), score, keep_statistics=False, ...
     Returns:
         (a `baselines.Classifier`, its `History`).
     """
     from .baselines import supervised
 
-    return supervised(data, targets, labels, copy.deepcopy(model), vectors, **options)
+    return supervised(data, targets, labels, copy.deepcopy(model), vectors, **{"keep_statistics": True} | options)
 
 
 def average(before: nn.Module, after: nn.Module, share: float) -> nn.Module:

@@ -73,6 +73,10 @@ def test_fine_tuning_starts_at_zero_shot_leaves_the_model_alone_and_averages():
     tuned, history = probe.fine_tune(model, data, targets, nouns, vectors, seen=32 * 30, recipe=Recipe(batch_size=32, lr=5e-4, muon_lr=1.5e-3), scores=2, device="cpu", progress=False)
     assert all(torch.equal(weight, before[name]) for name, weight in model.state_dict().items())
     assert history.rows[-1]["loss"] < history.rows[0]["loss"] and evaluate_rival(tuned, data, targets, nouns).accuracy > zero_shot + 0.2
+    after = tuned.state_dict()
+    assert any("running_mean" in name for name in before) and all(torch.equal(after[f"clip.{name}"], before[name]) for name in before if "running_" in name)
+    moved, _ = probe.fine_tune(model, data, targets, nouns, vectors, seen=64, recipe=Recipe(batch_size=32), device="cpu", progress=False, keep_statistics=False)
+    assert not any(torch.equal(moved.state_dict()[f"clip.{name}"], before[name]) for name in before if "running_" in name)
     assert torch.equal(probe.average(start, tuned, 0).head, start.head) and torch.allclose(probe.average(start, tuned, 1).head, tuned.head)
     middle = probe.average(start, tuned, 0.5)
     assert torch.allclose(middle.head, (start.head + tuned.head) / 2, atol=1e-6) and torch.equal(start.head, vectors)

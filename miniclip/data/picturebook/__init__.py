@@ -50,6 +50,7 @@ class World:
         styles, weathers, lights: {name: weight}.
         scale: sizes of things, as a multiple of the usual ones.
         sizes: smallest and largest size of things, as shares of the picture; None for the usual ones, smaller where there are more.
+        spacing: where things stand: "even", each as far from the others as twelve tries allow, or "any", at the first of them that hides no other.
         painted: probability that a thing that can take a colour is painted; otherwise it keeps its own.
         without: (noun, colour) pairs that never occur, to be met for the first time in a test.
     Raises:
@@ -65,6 +66,7 @@ class World:
     lights: Mapping[str, float] = field(default_factory=lambda: {"day": 0.7, "sunset": 0.15, "dusk": 0.15})
     scale: float = 1.0
     sizes: tuple[float, float] | None = None
+    spacing: str = "even"
     painted: float = 0.9
     without: frozenset[tuple[str, str]] = frozenset()
 
@@ -82,6 +84,8 @@ class World:
             raise ValueError(f"scale is between 0.3 and 1.15, so that things can be seen and fit the picture, not {self.scale}")
         if self.sizes is not None and not 0.05 <= self.sizes[0] <= self.sizes[1] <= 0.85:
             raise ValueError(f"sizes is a smallest and a largest size between 0.05 and 0.85, not {self.sizes}")
+        if self.spacing not in ("even", "any"):
+            raise ValueError(f"spacing is even or any, not {self.spacing!r}")
         if not nouns or not self.places or not objects or not all(0 <= number <= MAX_THINGS for number in objects):
             raise ValueError(f"a world needs nouns, places, and scenes of 0 to {MAX_THINGS} things; got objects={self.objects}")
         object.__setattr__(self, "nouns", nouns)
@@ -108,8 +112,9 @@ class World:
         for name in names:
             size = rng.uniform(low, high) * self.scale
             spots = [(rng.uniform(size / 2, 1 - size / 2), rng.uniform(max(0.25, size / 2), 1 - size / 2)) for _ in range(12)]
-            # Of some spots by chance, the one that is farthest from everything already there.
-            at = max(spots, key=lambda spot: min((((spot[0] - t.at[0]) ** 2 + (spot[1] - t.at[1]) ** 2) ** 0.5 - (size + t.size) / 2 for t in things), default=0))
+            gaps = [min((((x - t.at[0]) ** 2 + (y - t.at[1]) ** 2) ** 0.5 - (size + t.size) / 2 for t in things), default=0) for x, y in spots]
+            clear = next((spot for spot, gap in zip(spots, gaps) if gap > 0), None) if self.spacing == "any" else None
+            at = clear or spots[gaps.index(max(gaps))]
             meaning = MEANINGS[name]
             model = rng.randrange(len(meaning.art))
             color = paint if alike and rng.random() < 0.7 else rng.choice(tuple(COLORS))
