@@ -225,14 +225,26 @@ class Captioner(Rival):
         """Pictures (B, 3, S, S) to what stands before the text: (B, N, D)."""
         return self.bridge(self.clip.visual.ln_post(self.clip.visual.tokens(images)))
 
-    def forward(self, patches: Tensor, tokens: Tensor) -> Tensor:
-        """The logarithm of the probability of each text's tokens after the first: (B, N, D) and (B, T) -> (B, T - 1), zero for padding."""
-        N, T = patches.shape[1], tokens.shape[1] - 1
-        x = torch.cat([patches, self.token_embedding(tokens[:, :-1]) + self.positional_embedding[:T]], dim=1)  # (B, N + T - 1, D)
+    def after(self, patches: Tensor, tokens: Tensor) -> Tensor:
+        """The logarithm of the probability of every token to come next, after each token of a text: (B, N, D) and (B, T) -> (B, T, V)."""
+        N, T = patches.shape[1], tokens.shape[1]
+        x = torch.cat([patches, self.token_embedding(tokens) + self.positional_embedding[:T]], dim=1)  # (B, N + T, D)
         sees = torch.ones(N + T, N + T, dtype=torch.bool, device=x.device).tril()
         sees[:N, :N] = True  # patches see each other; words see the patches and the words before
-        x = self.words(self.ln_final(self.blocks(x, sees)[:, N:])).float().log_softmax(dim=-1)  # (B, T - 1, V)
-        return x.gather(2, tokens[:, 1:, None])[..., 0] * (tokens[:, 1:] != 0)
+        return self.words(self.ln_final(self.blocks(x, sees)[:, N:])).float().log_softmax(dim=-1)
+
+    def forward(self, patches: Tensor, tokens: Tensor) -> Tensor:
+        """The logarithm of the probability of each text's tokens after the first: (B, N, D) and (B, T) -> (B, T - 1), zero for padding."""
+        return self.after(patches, tokens[:, :-1]).gather(2, tokens[:, 1:, None])[..., 0] * (tokens[:, 1:] != 0)
+
+    @torch.inference_mode()
+    def write(self, images, longest: int = 24) -> list[str]:
+        """A caption for each picture (anything that `preprocess` takes), of `longest` tokens at most: always the likeliest one next (greedy decoding)."""
+        patches = self.read(self.clip.preprocess(images))
+        tokens = self.tokenizer([""], self.config.context_length)[:, :1].to(patches.device).expand(len(patches), -1)  # the mark of the start
+        while tokens.shape[1] <= min(longest, self.config.context_length - 1) and not (tokens == self.config.end_token).any(dim=1).all():
+            tokens = torch.cat([tokens, self.after(patches, tokens)[:, -1].argmax(dim=1, keepdim=True)], dim=1)
+        return [self.tokenizer.decode(text) for text in tokens.tolist()]
 
     def loss(self, images: Tensor, tokens: Tensor, rows: Tensor) -> Tensor:
         """The mean of -log p over the tokens of all captions."""

@@ -20,7 +20,7 @@ from matplotlib.ticker import PercentFormatter
 
 INK = {
     "object": "#000000", "color": "#CC79A7", "place": "#56B4E9", "loss": "#555555",
-    "right": "#009E73", "wrong": "#D55E00", "other": "#BBBBBB", "image": "#0072B2", "text": "#E69F00",
+    "right": "#009E73", "wrong": "#D55E00", "other": "#BBBBBB", "image": "#0072B2", "text": "#E69F00", "label": "#882255",
 }
 SHADES = LinearSegmentedColormap.from_list("shades", ["white", INK["image"]])  # of a matrix: the higher, the darker
 SIZES = {"font.size": 12, "axes.titlesize": 13, "axes.labelsize": 12, "axes.spines.top": False, "axes.spines.right": False}
@@ -62,15 +62,15 @@ def subplots(rows: int = 1, columns: int = 1, size: tuple[float, float] = (6, 4)
 
 
 def contact_sheet(data, count: int = 12, columns: int = 6, width: int = 20) -> Plot:
-    """Pictures of a `CaptionedImages` with their first caption under each, `width` letters a line."""
+    """Pictures of a `CaptionedImages` with their first caption under each, `width` letters a line and four lines at most."""
     count = min(count, len(data))
     rows = -(-count // columns)
-    lines = max(len(textwrap.wrap(texts[0], width)[:4]) for texts in data.captions[:count])
+    wrapped = [[line for part in texts[0].split("\n") for line in textwrap.wrap(part, width)][:4] for texts in data.captions[:count]]
+    lines = max(map(len, wrapped))
     figure, axes = subplots(rows, columns, (2 * columns, (2.1 + 0.26 * lines) * rows))
     for axis, index in zip(axes.flat, range(count)):
-        image, captions = data[index]
-        axis.imshow(image)
-        axis.set_title("\n".join(textwrap.wrap(captions[0], width)[:4]), fontsize=12, y=-0.07, va="top")
+        axis.imshow(data.images[index])
+        axis.set_title("\n".join(wrapped[index]), fontsize=12, y=-0.07, va="top")
     for axis in axes.flat:
         axis.axis("off")
     figure.alt = f"{count} pictures with a caption each: " + "; ".join(captions[0] for captions in data.captions[:count])
@@ -176,9 +176,9 @@ def similarity(matrix, images: np.ndarray | None = None, texts: Sequence[str] = 
 
 def curves(x: Sequence[float], series: dict[str, Sequence[float]], xlabel: str, ylabel: str, title: str = "", log: float = 0, marks: dict[str, float] | None = None,
            inks: dict[str, str] | None = None, size: tuple[float, float] = (7, 4), bands: dict[str, Sequence[tuple[float, float]]] | None = None,
-           levels: dict[str, float] | None = None, dashed: Sequence[str] = (), **limits) -> Plot:
+           levels: dict[str, float] | None = None, dashed: Sequence[str] = (), shaded: str = "shaded: 95 % interval", percent: bool = False, **limits) -> Plot:
     """Some curves over a common x, named in a legend; `marks` are dashed lines at an x, `levels` dotted ones at a y, named too; `log` is the base of a logarithmic x;
-    `bands` shade the interval around each point of a curve; curves named in `dashed` are drawn so, on top."""
+    `bands` shade the interval around each point of a curve, and `shaded` says which one; curves named in `dashed` are drawn so, on top; `percent` writes y so."""
     figure, ((axis,),) = subplots(1, 1, size)
     palette = ["#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#CC79A7"]
     for number, (name, values) in enumerate(series.items()):
@@ -192,12 +192,17 @@ def curves(x: Sequence[float], series: dict[str, Sequence[float]], xlabel: str, 
         axis.annotate(name, (at, 1), xycoords=("data", "axes fraction"), xytext=(5, -5), textcoords="offset points", va="top", fontsize=11)
     for name, at in (levels or {}).items():
         axis.axhline(at, color="#555555", linestyle=":")
-        axis.annotate(name, (1, at), xycoords=("axes fraction", "data"), xytext=(-2, 3), textcoords="offset points", ha="right", fontsize=11)
+        left = all(abs(values[0] - at) > abs(values[-1] - at) for values in series.values())  # where the curves are farther away
+        axis.annotate(name, (0 if left else 1, at), xycoords=("axes fraction", "data"), xytext=(4 if left else -2, 3), textcoords="offset points", ha="left" if left else "right", fontsize=11)
     if log:
         axis.set_xscale("log", base=log)
         if len(x) <= 8:
             axis.set_xticks(x, [f"{value:,g}" for value in x])
     axis.set(xlabel=xlabel, ylabel=ylabel, title=title, **limits)
+    if percent:
+        axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    if bands:
+        axis.fill_between([], [], color=INK["loss"], alpha=0.2, linewidth=0, label=shaded)
     axis.legend(frameon=False)
     figure.alt = f"{title or ylabel} over {xlabel}: " + "; ".join(
         f"{name} from {values[0]:.2f} to {[value for value in values if value == value][-1]:.2f}" for name, values in series.items())
@@ -235,15 +240,17 @@ def pairs(scores: dict[str, Sequence], names: Sequence[str], inks: Sequence[str]
         rows = np.arange(len(scores)) + (k - (len(names) - 1) / 2) * height
         own = [found[k] for found in scores.values()]
         axis.barh(rows, [score.accuracy for score in own], height * 0.92, color=ink, label=name)
-        axis.hlines(rows, [score.interval[0] for score in own], [score.interval[1] for score in own], color="black", linewidth=1.5)
+        for width, color in ((4, "white"), (1.5, "black")):  # seen on a dark bar, too
+            axis.hlines(rows, [score.interval[0] for score in own], [score.interval[1] for score in own], color=color, linewidth=width)
         for row, score in zip(rows, own):
-            axis.text(score.interval[1], row, f"  {score.accuracy:.0%}", va="center", fontsize=10)
+            axis.text(score.interval[1], row, f"  {score.accuracy:.0%}", va="center", fontsize=10, bbox={"facecolor": "white", "linewidth": 0, "pad": 0.5})
     if chance:
-        level = [found[0].chance for found in scores.values()]
-        axis.vlines(level, np.arange(len(scores)) - 0.46, np.arange(len(scores)) + 0.46, color="#555555", linestyle="--", label="chance")
+        level, rows = [found[0].chance for found in scores.values()], np.arange(len(scores))
+        axis.vlines(level, rows - 0.46, rows + 0.46, color="white", linewidth=3.5)
+        axis.vlines(level, rows - 0.46, rows + 0.46, color="black", linestyle="--", label="chance")
     axis.set_yticks(range(len(scores)), list(scores))
     axis.invert_yaxis()
-    axis.set(xlabel="right", title=title, xlim=(0, 1.1))
+    axis.set(xlabel="accuracy, with 95 % interval", title=title, xlim=(0, 1.1))
     axis.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
     axis.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
     figure.alt = f"{title}: " + "; ".join(f"{task}: " + ", ".join(f"{name} {score.accuracy:.0%}" for name, score in zip(names, found)) for task, found in scores.items())
@@ -313,7 +320,7 @@ def points(groups: dict[str, np.ndarray], notes: Sequence[tuple[float, float, st
     return figure
 
 
-def robustness(lines: dict[str, dict[str, Sequence[tuple[float, float]]]], n: int, inks: dict[str, str], columns: int = 4) -> Plot:
+def robustness(lines: dict[str, dict[str, Sequence[tuple[float, float]]]], n: int, inks: dict[str, str], columns: int = 4, title: str = "Equally good at home: which is better away?") -> Plot:
     """Effective robustness (Taori et al. 2020): a panel for each shift, accuracy under it over accuracy at home, a line for each model along its training.
 
     Args:
@@ -331,7 +338,7 @@ def robustness(lines: dict[str, dict[str, Sequence[tuple[float, float]]]], n: in
     logit = lambda p: np.log(inside(p) / (1 - inside(p)))  # noqa: E731
     gaps = []
     for axis, shift in zip(axes.flat, shifts):
-        axis.plot(logit(np.array(ticks)), logit(np.array(ticks)), color="#AAAAAA", linestyle="--", linewidth=1)
+        axis.plot(logit(np.array(ticks)), logit(np.array(ticks)), color="#AAAAAA", linestyle="--", linewidth=1, label="as good as at home")
         for name, panels in lines.items():
             x, y = np.array(panels[shift]).T
             spread = np.array([wilson(round(value * n), n) for value in y]).T
@@ -342,8 +349,9 @@ def robustness(lines: dict[str, dict[str, Sequence[tuple[float, float]]]], n: in
     for axis in axes.flat[len(shifts):]:
         axis.axis("off")
     axes[0, 0].legend(frameon=False)
-    figure.supxlabel("right at home")
-    figure.supylabel("right under the shift")
+    figure.supxlabel("accuracy at home (logit scale)")
+    figure.supylabel("accuracy under the shift (logit scale)")
+    figure.suptitle(title, fontsize=13)
     figure.alt = "accuracy under a shift over accuracy at home, along two trainings; at their ends: " + "; ".join(gaps)
     return figure
 
