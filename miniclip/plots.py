@@ -178,12 +178,12 @@ def curves(x: Sequence[float], series: dict[str, Sequence[float]], xlabel: str, 
            inks: dict[str, str] | None = None, size: tuple[float, float] = (7, 4), bands: dict[str, Sequence[tuple[float, float]]] | None = None,
            levels: dict[str, float] | None = None, dashed: Sequence[str] = (), shaded: str = "shaded: 95 % interval", percent: bool = False, **limits) -> Plot:
     """Some curves over a common x, named in a legend; `marks` are dashed lines at an x, `levels` dotted ones at a y, named too; `log` is the base of a logarithmic x;
-    `bands` shade the interval around each point of a curve, and `shaded` says which one; curves named in `dashed` are drawn so, on top; `percent` writes y so."""
+    `bands` shade the interval around each point of a curve, and `shaded` says which one; curves named in `dashed` are drawn so, on top, in black where `inks` says nothing; `percent` writes y so."""
     figure, ((axis,),) = subplots(1, 1, size)
     palette = ["#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#CC79A7"]
     for number, (name, values) in enumerate(series.items()):
         color = (inks or {}).get(name) or INK.get(name) or palette[number % len(palette)]
-        style = {"linestyle": (0, (2, 2)), "color": "black", "linewidth": 1.5, "zorder": 3} if name in dashed else {"linewidth": 2.5, "marker": "o", "markersize": 5, "color": color}
+        style = {"linestyle": (0, (2, 2)), "color": (inks or {}).get(name, "black"), "linewidth": 1.5, "zorder": 3} if name in dashed else {"linewidth": 2.5, "marker": "o", "markersize": 5, "color": color}
         axis.plot(x, values, label=name, **style)
         if name in (bands or {}):
             axis.fill_between(x, *zip(*bands[name]), color=color, alpha=0.2, linewidth=0)
