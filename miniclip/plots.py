@@ -203,7 +203,7 @@ def curves(x: Sequence[float], series: dict[str, Sequence[float]], xlabel: str, 
         axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     if bands:
         axis.fill_between([], [], color=INK["loss"], alpha=0.2, linewidth=0, label=shaded)
-    axis.legend(frameon=False)
+    axis.legend(frameon=False, **({"loc": "upper left", "bbox_to_anchor": (1, 1)} if len(series) + bool(bands) > 4 else {}))
     figure.alt = f"{title or ylabel} over {xlabel}: " + "; ".join(
         f"{name} from {values[0]:.2f} to {[value for value in values if value == value][-1]:.2f}" for name, values in series.items())
     return figure

@@ -306,7 +306,7 @@ def train(
                 model.logit_scale.clamp_(max=math.log(100))  # the paper never scales logits by more than 100
             step += 1
             before, done = done, parallel.agree(min(1.0, share()), device)
-            bar.update(100 * (done - before))
+            bar.update(min(100 * (done - before), 100 - bar.n))  # small steps must not add up to more than all
             if looks and done >= looks[0]:
                 looks = [when for when in looks if when > done]
                 model.eval()

@@ -67,6 +67,20 @@ def test_a_captioner_is_a_language_model(data):
     assert torch.allclose(model(patches, padded)[0, :3], model(patches, one)[0], atol=1e-5) and not model(patches, padded)[0, 3:].any()
 
 
+def test_a_captioner_writes_the_likeliest_token_each_time(data):
+    torch.manual_seed(0)
+    model, images = Captioner(baselines._start(data, SMALL, {})).eval(), data.images[:3]
+    patches, start, end = model.read(model.clip.preprocess(images)), model.tokenizer.start, model.tokenizer.end
+    for image, text in zip(range(3), model.write(images, longest=5)):
+        ids = [start]
+        while len(ids) < 6 and end not in ids:
+            follows = torch.tensor([[*ids, token] for token in range(1, model.config.vocab_size)])  # padding has no probability to ask for
+            own = model(patches[image].expand(len(follows), -1, -1), follows)[:, -1]
+            assert torch.allclose(model.after(patches[image : image + 1], torch.tensor([ids]))[0, -1, 1:], own, atol=1e-5)
+            ids.append(int(own.argmax()) + 1)
+        assert model.tokenizer.decode(ids) == text
+
+
 def test_everyone_sees_the_same_pictures_in_the_same_order(data):
     recipe, seen = Recipe(batch_size=32, captions=1), []
     clip = baselines._start(data, SMALL, {"recipe": recipe})

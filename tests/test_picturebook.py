@@ -134,6 +134,7 @@ def test_the_readmes_scene_can_be_built_and_drawn():
     (lambda: World(nouns=["dog", "unicorn"]), "not in the picture book: unicorn"),
     (lambda: World(places=["moon"]), "no such place: moon"),
     (lambda: World(objects=9), "scenes of 0 to 6 things"),
+    (lambda: World(spacing="odd"), "spacing is even or any, not 'odd'"),
     (lambda: CaptionStyle(color=2), "color is a probability from 0 to 1, not 2"),
     (lambda: picturebook(0), "at least 1, not 0"),
     (lambda: picturebook(3, size=1000), "32 to 512 pixels wide, not 1000"),
@@ -163,6 +164,17 @@ def test_worlds_hold_what_was_asked_for():
     assert set(data.facts["place"]) == {"sea"} and set(data.facts["style"]) == {"sketch"}
     painted = {(noun, color) for nouns, colors in zip(data.facts["objects"], data.facts["colors"]) for noun, color in zip(nouns, colors) if noun}
     assert ("car", "red") not in painted and ("dog", "red") in painted
+
+
+def test_things_stand_far_apart_or_anywhere_and_hide_each_other_no_more_for_it():
+    gaps = {}
+    for spacing in ("even", "any"):
+        world = World(objects=4, sizes=(0.15, 0.15), spacing=spacing)
+        things = [world.scene(Random(seed)).things for seed in range(60)]
+        pairs = [(a, b) for scene in things for k, a in enumerate(scene) for b in scene[:k]]
+        gaps[spacing] = np.array([np.hypot(a.at[0] - b.at[0], a.at[1] - b.at[1]) - (a.size + b.size) / 2 for a, b in pairs])
+    assert np.median(gaps["any"]) < np.median(gaps["even"]) - 0.05
+    assert (gaps["even"] > -0.002).all() and (gaps["any"] > -0.002).all()  # places and sizes are rounded to a thousandth
 
 
 def test_colours_are_the_ones_that_were_painted():

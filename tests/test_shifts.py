@@ -7,6 +7,7 @@ import miniclip
 from miniclip import plots, shifts
 from miniclip.baselines import Classifier
 from miniclip.data import picturebook
+from miniclip.zeroshot import Score
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +52,18 @@ def test_a_clip_and_a_classifier_are_asked_the_same(sets):
     for model in (clip.eval(), Classifier(clip, words)):
         found = shifts.ask_all(model, {"home": sets["home"]})["home"]
         assert found.n == 24 and found.chance == 1 / 40 and len(found.guesses) == 24
+
+
+def test_figures_say_what_their_whiskers_and_shades_are():
+    score = Score(0.5, (0.4, 0.6), 100, 0.25, np.array([]))
+    axis = plots.pairs({"a task": [score, score]}, ("one", "two"), ("blue", "red")).axes[0]
+    assert "95 %" in axis.get_xlabel() and [text.get_text() for text in axis.get_legend().get_texts()] == ["chance", "one", "two"]
+    bands, names = {"one": [(0, 0.2), (0.4, 0.6)]}, lambda figure: [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert names(plots.curves((1, 2), {"one": (0.1, 0.5)}, "x", "y", bands=bands)) == ["one", "shaded: 95 % interval"]
+    assert names(plots.curves((1, 2), {"one": (0.1, 0.5)}, "x", "y", bands=bands, shaded="five draws")) == ["one", "five draws"]
+    assert names(plots.curves((1, 2), {"one": (0.1, 0.5)}, "x", "y")) == ["one"]
+    levels = plots.curves((1, 2), {"one": (0.1, 0.5)}, "x", "y", levels={"below": 0.45}), plots.curves((1, 2), {"one": (0.1, 0.5)}, "x", "y", levels={"above": 0.15})
+    assert [figure.axes[0].texts[0].get_ha() for figure in levels] == ["left", "right"]  # where the curve is farther away
 
 
 def test_the_figure_of_robustness_has_a_panel_for_each_shift_and_says_how_it_ended():
