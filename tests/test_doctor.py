@@ -37,7 +37,7 @@ def test_speed_has_classes(monkeypatch, capsys, rate, speed):
     found = doctor()
     assert found["speed"] == speed and found["first_command_minutes"] == pytest.approx(105_472 / rate / 60, abs=0.06)
     assert speed in capsys.readouterr().out and bool(found["do"]) >= (rate < 200)
-    assert rate != 350 or found["notebook_seconds"] == [11, 81]
+    assert rate != 350 or found["notebook_seconds"] == [12, 64]
 
 
 @pytest.mark.parametrize("change, words", [
