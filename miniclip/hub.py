@@ -122,6 +122,8 @@ def pick_precision(device: torch.device, name: str | None = None) -> torch.dtype
 
 def _others(path: Path) -> bool:
     """Whether a file holds a CLIP by the names of OpenAI's code, open_clip or transformers."""
+    if path.suffix == ".bin":
+        return path.is_file()
     try:
         with safe_open(path, "pt") as file:
             return (file.metadata() or {}).get("format") != FORMAT and any(name.startswith(("visual.", "vision_model.")) for name in file.keys())
@@ -134,7 +136,7 @@ def load(path: str | Path, device: str | torch.device | None = None) -> CLIP:
 
     Args:
         path: the name of a model that ships with the package ("picturebook", "photos"), a file that `save` or training wrote,
-            or OpenAI's weights: "openai/clip-vit-base-patch32", or a folder or safetensors file that holds them (see `openai.py`).
+            or OpenAI's weights: "openai/clip-vit-base-patch32", or a folder or file that holds them (see `openai.py`).
         device: where to put it; by default the fastest here, see `pick_device`.
     Raises:
         FileNotFoundError, ValueError: as `read`, and for a device that is not here.

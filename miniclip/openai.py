@@ -2,14 +2,15 @@
 
     model = miniclip.load("openai/clip-vit-base-patch32")    # from the Hugging Face hub, once; or a folder or a file
 
-The translation is a table. Every tensor of the file has to be used, and every weight of the model has to be there. Only safetensors files are read,
-which cannot run code.
+The translation is a table. Every tensor of the file has to be used, and every weight of the model has to be there. Files of safetensors cannot run
+code; where a repository has none, PyTorch reads the tensors of its pytorch_model.bin, and nothing else in it (`weights_only`).
 """
 
 from __future__ import annotations
 
 import gzip
 import json
+import pickle
 import re
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from torch import Tensor
 
 from .model import CLIP, CLIPConfig
 from .tokenizer import OPENAI_MARKS, Tokenizer
+
+FILES = ("model.safetensors", "open_clip_model.safetensors", "pytorch_model.bin", "open_clip_pytorch_model.bin")  # the first of them that is there is read
 
 # What a weight is called by OpenAI and open_clip, by transformers, and here; {} is the number of a block. Several of theirs may be one of ours.
 BLOCK = (
@@ -138,7 +141,7 @@ def load(name: str | Path) -> CLIP:
 
     Args:
         name: a repository of the Hugging Face hub ("openai/clip-vit-base-patch32"), fetched once and kept in its cache; a folder with
-            model.safetensors (or open_clip_model.safetensors) and merges.txt; or a safetensors file, merges.txt beside it if there is one.
+            one of `FILES`, and merges.txt; or such a file, merges.txt beside it if there is one.
     Raises:
         FileNotFoundError: with what to do, if it is not there and cannot be fetched.
         ValueError: if the file holds something else.
@@ -147,14 +150,10 @@ def load(name: str | Path) -> CLIP:
     if not path.exists():
         path = _fetch(str(name))
     folder = path if path.is_dir() else path.parent
-    file = path if path.is_file() else next((folder / one for one in ("model.safetensors", "open_clip_model.safetensors") if (folder / one).is_file()), None)
+    file = path if path.is_file() else next((folder / one for one in FILES if (folder / one).is_file()), None)
     if file is None:
-        raise FileNotFoundError(f"{folder} has no model.safetensors; convert other formats with their own library first: files that must be unpickled are not read here")
-    try:
-        with safe_open(file, "pt") as opened:
-            state = {key: opened.get_tensor(key) for key in opened.keys()}
-    except (SafetensorError, OSError) as error:
-        raise ValueError(f"{file} is not a whole safetensors file ({error}); it may be cut off or of another format") from error
+        raise FileNotFoundError(f"{folder} has none of {', '.join(FILES)}; copy or convert the weights to one of them")
+    state = _read(file)
     merges = next((folder / one for one in ("merges.txt", "bpe_simple_vocab_16e6.txt.gz") if (folder / one).is_file()), None)
     activation = "quick_gelu"
     if (folder / "config.json").is_file():
@@ -162,12 +161,28 @@ def load(name: str | Path) -> CLIP:
     return from_state(state, openai_tokenizer(merges) if merges else None, activation)
 
 
+def _read(file: Path) -> dict[str, Tensor]:
+    """The tensors of a file, by name; code in it never runs."""
+    try:
+        if file.suffix == ".safetensors":
+            with safe_open(file, "pt") as opened:
+                return {key: opened.get_tensor(key) for key in opened.keys()}
+        if tuple(map(int, torch.__version__.split(".")[:2])) < (2, 6):
+            raise ValueError(f"{file} is a pickle, which PyTorch before 2.6 does not read safely, and this is {torch.__version__}; upgrade it, or convert the file to safetensors")
+        return torch.load(file, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ValueError(f"{file} holds more than tensors, and code from a file is never run here; convert it to safetensors with the library that it comes from") from error
+    except (SafetensorError, OSError, RuntimeError, EOFError) as error:
+        raise ValueError(f"{file} is not a whole file of weights ({error}); it may be cut off or of another format") from error
+
+
 def _fetch(name: str) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(snapshot_download(name, allow_patterns=["model.safetensors", "open_clip_model.safetensors", "merges.txt", "config.json"]))
+        folder = Path(snapshot_download(name, allow_patterns=[*FILES[:2], "merges.txt", "config.json"]))
+        return folder if any((folder / file).is_file() for file in FILES) else Path(snapshot_download(name, allow_patterns=list(FILES[2:])))
     except Exception as error:  # the hub's errors are many: no network, offline mode, no such repository
         raise FileNotFoundError(
             f"{name} is neither a file here nor could it be fetched from the Hugging Face hub ({type(error).__name__}). With the internet, try again; without, copy "
-            f"model.safetensors and merges.txt of https://huggingface.co/{name} into a folder and load that") from error
+            f"model.safetensors (or pytorch_model.bin) and merges.txt of https://huggingface.co/{name} into a folder and load that") from error

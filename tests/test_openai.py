@@ -125,5 +125,44 @@ def test_what_is_missing_or_left_over_is_named(spoil, sentence):
 def test_without_the_internet_one_is_told_what_to_do(monkeypatch, tmp_path):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_HOME", str(tmp_path))
-    with pytest.raises(FileNotFoundError, match="copy model.safetensors and merges.txt of https://huggingface.co/openai/clip-vit-base-patch32 into a folder"):
+    with pytest.raises(FileNotFoundError, match=r"copy model.safetensors \(or pytorch_model.bin\) and merges.txt of https://huggingface.co/openai/clip-vit-base-patch32 into a folder"):
         miniclip.load("openai/clip-vit-base-patch32")
+
+
+def test_a_repository_without_safetensors_is_read_without_running_anything(monkeypatch, tmp_path):
+    """As that of openai/clip-vit-base-patch32 may be: pytorch_model.bin is fetched then, and only then."""
+    import huggingface_hub
+
+    theirs, asked = their_transformers(), []
+    state = dict(theirs.state_dict()) | {"vision_model.embeddings.position_ids": torch.arange(5)[None]}  # older files have these
+
+    def snapshot(name, allow_patterns):
+        asked.append(allow_patterns)
+        if "pytorch_model.bin" in allow_patterns:
+            torch.save(state, tmp_path / "pytorch_model.bin")
+        return str(tmp_path)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot)
+    for _ in range(2):  # the second time it is in the cache
+        model = miniclip.load("openai/clip-vit-base-patch32", "cpu")
+        assert torch.equal(model.visual.class_embedding, theirs.vision_model.embeddings.class_embedding)
+    assert len(asked) == 3 and not any(pattern.endswith(".bin") for pattern in asked[0] + asked[2])
+
+
+class Evil:
+    def __init__(self, mark):
+        self.mark = mark
+
+    def __reduce__(self):
+        return Path.touch, (self.mark,)
+
+
+def test_a_pickle_with_code_is_refused_and_runs_nothing(tmp_path):
+    torch.save({"text_projection": Evil(tmp_path / "ran")}, tmp_path / "pytorch_model.bin")
+    for path in (tmp_path, tmp_path / "pytorch_model.bin"):
+        with pytest.raises(ValueError, match="code from a file is never run here"):
+            miniclip.load(path)
+    (tmp_path / "pytorch_model.bin").write_bytes((tmp_path / "pytorch_model.bin").read_bytes()[:100])
+    with pytest.raises(ValueError, match="not a whole file of weights"):
+        miniclip.load(tmp_path)
+    assert not (tmp_path / "ran").exists()
