@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import gzip
 import json
-import pickle
 import re
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -170,7 +170,7 @@ def _read(file: Path) -> dict[str, Tensor]:
         if tuple(map(int, torch.__version__.split(".")[:2])) < (2, 6):
             raise ValueError(f"{file} is a pickle, which PyTorch before 2.6 does not read safely, and this is {torch.__version__}; upgrade it, or convert the file to safetensors")
         return torch.load(file, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
+    except UnpicklingError as error:
         raise ValueError(f"{file} holds more than tensors, and code from a file is never run here; convert it to safetensors with the library that it comes from") from error
     except (SafetensorError, OSError, RuntimeError, EOFError) as error:
         raise ValueError(f"{file} is not a whole file of weights ({error}); it may be cut off or of another format") from error
