@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .parallel import BatchNorm2d
 from .tokenizer import Tokenizer
 
 
@@ -203,7 +204,7 @@ def convolutional_stem(patch_size: int, width: int) -> nn.Sequential:
     layers, channels = [], 3
     for step in range(steps):
         wider = width >> (steps - 1 - step)
-        layers += [nn.Conv2d(channels, wider, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(wider), nn.GELU()]
+        layers += [nn.Conv2d(channels, wider, 3, stride=2, padding=1, bias=False), BatchNorm2d(wider), nn.GELU()]
         channels = wider
     return nn.Sequential(*layers, nn.Conv2d(width, width, 3, padding=1))
 

@@ -3,7 +3,7 @@
     torchrun --nproc-per-node 4 -m miniclip train ...
 
 Each process has the whole model. It embeds its own pictures and texts; then all exchange their vectors, so that every picture meets the texts of all
-processes as its negatives; then the gradients are averaged, and all take the same step. That is what PyTorch's DistributedDataParallel does, in the
+processes as its negatives; then the gradients are averaged, and all take the same step; BatchNorm has the statistics of all. That is what PyTorch's DistributedDataParallel does, in the
 open: the few lines also serve batches in chunks (`large.py`), which DistributedDataParallel's hooks do not. One process passes through here untouched.
 """
 
@@ -60,6 +60,39 @@ class _Gather(torch.autograd.Function):
 def gather(own: Tensor) -> Tensor:
     """The vectors of all processes, (B, E) from (B / processes, E) each, with their gradients."""
     return _Gather.apply(own) if dist.is_initialized() else own
+
+
+class _Mean(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, own: Tensor) -> Tensor:
+        mean = own.clone()
+        dist.all_reduce(mean)
+        return mean / dist.get_world_size()
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> Tensor:
+        gradient = gradient.clone()
+        dist.all_reduce(gradient)
+        return gradient / dist.get_world_size()
+
+
+class BatchNorm2d(nn.BatchNorm2d):
+    """PyTorch's batch normalization, with the mean and the variance of the whole batch where several processes share it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalize (B, C, H, W)."""
+        if not self.training or not dist.is_initialized():
+            return super().forward(x)
+        mean = _Mean.apply(x.float().mean(dim=(0, 2, 3)))  # (C,)
+        centered = x.float() - mean[:, None, None]
+        variance = _Mean.apply(centered.square().mean(dim=(0, 2, 3)))
+        n = dist.get_world_size() * x.numel() // x.shape[1]
+        with torch.no_grad():
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(variance * n / (n - 1), self.momentum)
+            self.num_batches_tracked += 1
+        scale = self.weight * (variance + self.eps).rsqrt()
+        return (centered * scale[:, None, None] + self.bias[:, None, None]).to(x.dtype)
 
 
 def average_gradients(model: nn.Module) -> None:

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .model import CLIPConfig, attend
+from .parallel import BatchNorm2d
 
 
 class Bottleneck(nn.Module):
@@ -21,13 +22,13 @@ class Bottleneck(nn.Module):
     def __init__(self, inside: int, width: int, stride: int):
         super().__init__()
         wide = 4 * width
-        self.conv1, self.bn1 = nn.Conv2d(inside, width, 1, bias=False), nn.BatchNorm2d(width)
-        self.conv2, self.bn2 = nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width)
-        self.conv3, self.bn3 = nn.Conv2d(width, wide, 1, bias=False), nn.BatchNorm2d(wide)
+        self.conv1, self.bn1 = nn.Conv2d(inside, width, 1, bias=False), BatchNorm2d(width)
+        self.conv2, self.bn2 = nn.Conv2d(width, width, 3, padding=1, bias=False), BatchNorm2d(width)
+        self.conv3, self.bn3 = nn.Conv2d(width, wide, 1, bias=False), BatchNorm2d(wide)
         self.step = nn.AvgPool2d(stride) if stride > 1 else nn.Identity()
         self.downsample = None
         if stride > 1 or inside != wide:
-            self.downsample = nn.Sequential(OrderedDict([("-1", nn.AvgPool2d(stride)), ("0", nn.Conv2d(inside, wide, 1, bias=False)), ("1", nn.BatchNorm2d(wide))]))
+            self.downsample = nn.Sequential(OrderedDict([("-1", nn.AvgPool2d(stride)), ("0", nn.Conv2d(inside, wide, 1, bias=False)), ("1", BatchNorm2d(wide))]))
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, 4 width, H / stride, W / stride)."""
@@ -61,9 +62,9 @@ class ResNet(nn.Module):
     def __init__(self, config: CLIPConfig):
         super().__init__()
         width = config.vision_width
-        self.conv1, self.bn1 = nn.Conv2d(3, width // 2, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(width // 2)
-        self.conv2, self.bn2 = nn.Conv2d(width // 2, width // 2, 3, padding=1, bias=False), nn.BatchNorm2d(width // 2)
-        self.conv3, self.bn3 = nn.Conv2d(width // 2, width, 3, padding=1, bias=False), nn.BatchNorm2d(width)
+        self.conv1, self.bn1 = nn.Conv2d(3, width // 2, 3, stride=2, padding=1, bias=False), BatchNorm2d(width // 2)
+        self.conv2, self.bn2 = nn.Conv2d(width // 2, width // 2, 3, padding=1, bias=False), BatchNorm2d(width // 2)
+        self.conv3, self.bn3 = nn.Conv2d(width // 2, width, 3, padding=1, bias=False), BatchNorm2d(width)
         inside = width
         for stage, blocks in enumerate(config.resnet):
             made = []
