@@ -2,9 +2,10 @@
 
     torchrun --nproc-per-node 4 -m miniclip train ...
 
-Each process has the whole model. It embeds its own pictures and texts; then all exchange their vectors, so that every picture meets the texts of all
-processes as its negatives; then the gradients are averaged, and all take the same step; BatchNorm has the statistics of all. That is what PyTorch's DistributedDataParallel does, in the
-open: the few lines also serve batches in chunks (`large.py`), which DistributedDataParallel's hooks do not. One process passes through here untouched.
+Each process has the whole model. It embeds its own pictures and texts, with BatchNorm's statistics of all; then all exchange their vectors, so that every
+picture meets the texts of all processes as its negatives; then the gradients are averaged, and all take the same step. That is what PyTorch's
+DistributedDataParallel and SyncBatchNorm do, in the open: the few lines also serve CPUs and batches in chunks (`large.py`), which theirs do not.
+One process passes through here untouched.
 """
 
 from __future__ import annotations
