@@ -6,11 +6,15 @@ import torch
 from miniclip.bench import RIVALS, answer_time, count_flops, data_speed, gemm_rate, peak_memory, sizes, speed, time_to_learn
 
 
+pytestmark = pytest.mark.slow
+
+
 def test_operations_are_counted_as_one_counts_by_hand():
     a, b = torch.randn(30, 50, requires_grad=True), torch.randn(50, 20, requires_grad=True)
     assert count_flops(lambda: (a @ b).sum().backward()) == 3 * 2 * 30 * 50 * 20  # forward, and a product for each gradient
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("what", ["training", "inference"])
 def test_a_bench_gives_rates_that_a_machine_can_reach(what):
     speeds = speed("nano", batch_size=16, rounds=2, what=what, names=("miniclip",))
@@ -30,6 +34,7 @@ def test_rivals_have_the_same_sizes():
     assert parameters["transformers"] == pytest.approx(parameters["miniclip"], rel=0.01)
 
 
+@pytest.mark.alone
 def test_learning_is_watched_and_data_keeps_up():
     learned = time_to_learn(minutes=0.05, pictures=300)
     assert learned["rows"][-1]["seen"] >= 64 and {"object", "color", "place"} <= learned["rows"][-1].keys()

@@ -12,6 +12,7 @@ from miniclip.retrieval import nearest, occlusion
 from miniclip.train import pick_device, pick_precision
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("name", ["picturebook", "photos"])
 def test_a_model_that_ships_is_small_and_loads_at_once(name):
     assert hub.SHIPPED[name].stat().st_size <= 12e6

@@ -16,8 +16,9 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from miniclip.checks import CHECKS
 from miniclip.grading import HOMEWORK, grade, merged, student_version, write_students
 
+pytestmark = pytest.mark.slow
 SOLUTIONS = sorted((HOMEWORK / "solutions").glob("*.ipynb"))
-LIMIT = 24.0  # seconds for a whole submission in these tests
+LIMIT = 16.0  # seconds for a whole submission in these tests
 
 
 def read(path):
@@ -154,7 +155,7 @@ def graded(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name, cosines, secret, words", [
-    ("good", 3, 2, ""), ("bad", 0, 0, "Lengths have to go before the product"), ("bad", 0, 0, "another number was hidden"), ("empty", 0, 0, "not written yet"), ("looping", 3, 2, "was stopped after 12 seconds"),
+    ("good", 3, 2, ""), ("bad", 0, 0, "Lengths have to go before the product"), ("bad", 0, 0, "another number was hidden"), ("empty", 0, 0, "not written yet"), ("looping", 3, 2, "was stopped after 8 seconds"),
     ("sleeping", 3, 2, "was stopped after"), ("crashing", 3, 0, "ended with code 3, in cell 4"), ("leaving", 3, 2, "SystemExit"), ("cheating", 0, 0, "the function itself"), ("cheating", 0, 0, "another number was hidden"),
     ("gone", 3, 2, ""), ("bad syntax", 3, 0, "SyntaxError"), ("asking", 3, 2, "raw_input|StdinNotImplemented|EOFError"),
 ])

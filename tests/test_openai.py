@@ -60,6 +60,7 @@ def test_the_same_weights_give_the_same_numbers_and_gradients(theirs):
             assert torch.allclose(weight.grad, translated[name], atol=1e-4), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, size", [("ViT-B-32-quickgelu", 224), ("RN50-quickgelu", 224), ("ViT-L-14-336-quickgelu", 336)])
 def test_the_paper_s_shapes(name, size):
     torch.manual_seed(0)

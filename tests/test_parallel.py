@@ -13,6 +13,7 @@ import torch
 import miniclip
 from miniclip import CLIPConfig, Recipe, hub
 
+pytestmark = pytest.mark.slow
 PLAIN = CLIPConfig(image_size=32, vision_width=32, vision_layers=1, text_width=32, text_layers=1, embed_dim=32, vocab_size=400, stem=False)
 CONFIGS = {"plain": PLAIN, "stem": replace(PLAIN, stem=True), "resnet": replace(PLAIN, image_size=64, patch_size=32, vision_width=8, vision_layers=4, vision_heads=4, resnet=(1, 1, 1, 1), pool="cls")}
 SCRIPT = """
@@ -42,14 +43,21 @@ def together(tmp_path, chunk=0, seen=640, resume=False, processes=2, extra="", n
 
 @pytest.mark.parametrize("tower, chunk, steps", [("plain", 0, 20), ("plain", 6, 20), ("stem", 0, 20), ("resnet", 0, 5)])
 def test_two_processes_end_with_the_weights_of_one(tmp_path, tower, chunk, steps):
-    """With the same batches, running statistics of BatchNorm included; `chunk` works within each process. (In a ResNet AdamW makes more of the last digits of a sum: 5e-5 after 20 steps.)"""
+    """With the same batches, running statistics of BatchNorm included; `chunk` works within each process.
+
+    To 1e-5. In a ResNet AdamW makes more of the last digits of a sum (another processor: 3e-5 after 5 steps), so there
+    a weight may differ by a hundredth of the way that it went instead: 0.3 % was the most seen.
+    """
     path, done = together(tmp_path, chunk, seen=32 * steps, tower=tower)
     assert done.returncode == 0, done.stderr
     both = hub.load(path, "cpu").state_dict()
-    alone, _ = miniclip.train(miniclip.data.picturebook(96, seed=1, size=40), CONFIGS[tower], seen=32 * steps, **options())
+    data, still = miniclip.data.picturebook(96, seed=1, size=40), options() | {"recipe": Recipe(batch_size=32, optimizer="adamw", lr=0.0)}
+    alone, _ = miniclip.train(data, CONFIGS[tower], seen=32 * steps, **options())
+    start = miniclip.train(data, CONFIGS[tower], seen=32, **still)[0].state_dict()
     assert any("running_mean" in name for name in both) == (tower != "plain")
     for name, a in alone.state_dict().items():
-        assert torch.allclose(a, both[name], atol=1e-5), (name, float((a - both[name]).abs().max()))
+        way = (a - start[name]).norm() if tower == "resnet" and a.is_floating_point() else 0
+        assert torch.allclose(a, both[name], atol=1e-5) or (a - both[name]).norm() < 0.01 * way, (name, float((a - both[name]).abs().max()))
 
 
 def test_a_training_goes_on_with_another_number_of_processes(tmp_path):

@@ -126,6 +126,7 @@ def test_the_same_train_learns_from_a_stream_and_takes_it_up_again(folder, tmp_p
     assert hub.read(out)[1]["step"] == 30 and resumed.rows[-1]["seen"] == 480
 
 
+@pytest.mark.slow
 def test_the_command_line_trains_on_shards_and_tests_on_the_first(folder, tmp_path):
     command = [sys.executable, "-m", "miniclip", "train", "--shards", str(folder), "--seen", "64", "--batch-size", "16", "--out", str(tmp_path / "my.safetensors"), "--device", "cpu", "--json"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=240, cwd=Path(__file__).parents[1])

@@ -25,6 +25,7 @@ def test_a_part_that_is_there_is_not_measured_again(tmp_path):
     assert json.loads((tmp_path / "some.json").read_text()) == {"one": [1]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", studies.STUDIES)
 def test_a_study_runs_writes_what_ships_part_by_part_and_keeps_its_models(name, tmp_path):
     """In a short form; the second time nothing is left to do."""

@@ -167,6 +167,7 @@ def test_labels_and_templates_are_read_line_by_line():
     assert fill("a {}", "dog") == "a dog"
 
 
+@pytest.mark.alone
 def test_answers_come_within_a_tenth_of_a_second(model, data):
     """At the 95th percentile (three times that here, where other processes may want the cores)."""
     prompt, loss, search, scene = PromptLab(model, data), LossLab(model, data), SearchBox(model, data), SceneLab(model)

@@ -1,0 +1,303 @@
+"""What the prose of the notebooks concludes from its outputs, sentence by sentence.
+
+A tolerance on numbers must not hide a conclusion that has turned, so each is asked of the outputs: of the saved ones by
+`test_notebooks.py`, of today's when pytest runs the notebook.
+"""
+
+from __future__ import annotations
+
+import re
+
+
+class Outputs:
+    """The outputs of a notebook's code cells, to be asked for the numbers in them."""
+
+    def __init__(self, cells):
+        """`cells`: lists of outputs (nbformat) by the number of the code cell."""
+        self.texts = {number: "\n".join(map(_text, outputs)) for number, outputs in cells.items()}
+        self.asked = []
+
+    def text(self, cell: int) -> str:
+        """All that a person can read under a code cell, alternative texts of its figures included."""
+        return self.texts[cell]
+
+    def __call__(self, cell: int, words: str, nth: int = 0) -> float:
+        """The number that follows some words under a code cell.
+
+        Args:
+            cell: number of the code cell, from 0.
+            words: a regular expression for what stands before it.
+            nth: 0 for the first number after them, 1 for the second.
+        Raises:
+            LookupError: if there are no such words or not so many numbers.
+        """
+        found = re.search(words, self.texts[cell])
+        if found is None:
+            raise LookupError(f"code cell {cell} does not say {words!r}")
+        numbers = re.findall(r"-?\d[\d,]*(?:\.\d+)?", self.texts[cell][found.end() :].partition("\n")[0])
+        if len(numbers) <= nth:
+            raise LookupError(f"code cell {cell} has no {nth + 1} numbers after {words!r}")
+        value = float(numbers[nth].replace(",", ""))
+        self.asked.append((f"cell {cell}", words, value))
+        return value
+
+    def low(self, cell: int, words: str) -> float:
+        """The lower end of the 95 % interval behind a share, in percent."""
+        return self(cell, words, 1)
+
+    def high(self, cell: int, words: str) -> float:
+        """The upper end of that interval."""
+        return self(cell, words, 2)
+
+
+def _text(output) -> str:
+    page = output.get("data", {}).get("text/html", "")
+    return output.get("text", "") + "\n".join(re.findall(r'alt="([^"]*)"', page))
+
+
+CONCLUSIONS = {
+    "01-contrastive-loss": {
+        "all vectors have length 1": lambda o: set(re.findall(r"\d\.\d", o.text(2))) == {"1.0"},
+        "positives are on the diagonal": lambda o: (
+            o(4, "mean on the diagonal:") > 5 * o(4, "mean off the diagonal:")
+        ),
+        "before training they are not": lambda o: o(5, "by 6 texts;") <= 3,
+        "by hand is what PyTorch computes": lambda o: o(7, "by hand:") == o(7, "cross_entropy:"),
+        "right in every row, and still wrong for the captions": lambda o: (
+            o(8, "pictures choose texts:") < o(8, "a guesser:") < o(8, "texts choose pictures:")
+        ),
+        "by hand is what the package computes": lambda o: o(9, "ours") == o(9, "info_nce"),
+        "at a low temperature the hardest negative gets most of the push": lambda o: (
+            o(13, "temperature 1.0 .*? gets")
+            < o(13, "temperature 0.07 .*? gets")
+            < o(13, "temperature 0.02 .*? gets")
+        ),
+        "larger batches hold more false negatives": lambda o: (
+            o(15, "of  16:") < o(15, "of  64:") < o(15, "of 256:")
+        ),
+        "with the bias only the positives pay": lambda o: (
+            o(18, r"b = -10.0: .*? pays") > 95 > 30 > o(18, r"b =   0.0: .*? pays")
+        ),
+    },
+    "02-training-a-clip": {
+        "a batch can be learned by heart": lambda o: (
+            o(14, "loss from", 1) < 0.5 * o(14, "loss from")
+        ),
+        "the loss falls for right captions and stays for wrong ones": lambda o: (
+            o(15, "right captions from", 1) < o(15, "another picture from", 1) - 0.2
+            and abs(o(15, "another picture from", 1) - 4.16) < 0.15  # log 64
+        ),
+        "after a third of a minute places are ahead of things": lambda o: (
+            o(16, "place from", 1) > o(16, "object from", 1) + 0.2
+        ),
+        "the same seed gives the same weights": lambda o: (
+            "the same seed: True   another seed: False" in o.text(19)
+        ),
+        "resumed is as never stopped": lambda o: "as never stopped: True" in o.text(21),
+        "so few pictures teach the ResNet more": lambda o: (
+            o(26, "ResNet from", 1) > o(26, "vision transformer from", 1)
+        ),
+    },
+    "03-zero-shot-transfer": {
+        "the dog shares its probability with the puppy": lambda o: 0.3 < o(4, "a dog") < 0.7,
+        "hardly a mistake on ordinary pictures": lambda o: (
+            o(6, "object") > 98 and o(6, "color") > 95 and o(6, "place") > 98
+        ),
+        "some mistakes on sketches": lambda o: o.high(8, "pencil sketches:") < o.low(6, "object"),
+        "kinds of things are known, the ones never called so less well": lambda o: (
+            o.low(10, "vehicle or food:") > 34 and o(10, "others:") > o(10, "and banana:")
+        ),
+        "nearly all of 36 combinations": lambda o: o(11, "right:") >= 34,
+        "unseen pairs are known, but less well": lambda o: (
+            0.4 < o.low(12, "it never saw") < o.high(12, "it never saw") < o.low(12, "training")
+        ),
+        "a picture is nearest to its own caption, and nearer to others than to their captions": lambda o: (
+            o(18, "its own caption:") > o(18, "another picture:") > o(18, "picture and another's cap.*?:")
+        ),
+        "the brightest spot lies near the named thing": lambda o: o(20, "interval") > 50,
+    },
+    "04-prompt-engineering": {
+        "the sentence beats the bare word": lambda o: o(2, "bare word: .*?wins") > 50,
+        "the tax office is worse than the bare word": lambda o: (
+            o(1, "tax office of a dog.") < o(1, "sketches: dog")
+        ),
+        "the ensemble beats the plain sentence": lambda o: o(5, "plain sentence: .*?wins") > 50,
+        "the ensemble beats the median template": lambda o: o(5, "median template: .*?wins") > 50,
+        "context decides between two meanings": lambda o: all(
+            o.low(7, f"{word} .*?  ") > 50
+            for word in ("chicken", "crane", "bat", "mouse", "palm", "glasses", "bow ", "bolt ")
+        ),
+        "on sketches it helps to say so": lambda o: o(9, "'a photo of': .*?wins") > 50,
+        "on ordinary pictures nobody can say which is better": lambda o: (
+            o(9, "ordinary .*?wins") < 50 < o(9, "ordinary .*?wins", 1)
+        ),
+        "the best of sixty is not as good on fresh ones": lambda o: (
+            o(12, "with") > o(12, "it has")
+        ),
+        "the more looks, the more luck": lambda o: (
+            o(14, r" 4 tried: .*?kept [\d.]+%,") < o(14, r"16 tried: .*?kept [\d.]+%,")
+            < o(14, r"90 tried: .*?kept [\d.]+%,")
+        ),
+    },
+    "05-representations": {
+        "a far too strong penalty is ruled out": lambda o: (
+            o(2, "C = 0.0001 .*?out:") < o(2, "C = 1.0 .*?out:") - 10
+        ),
+        "zero-shot is worth 16 to 32 labels of each class": lambda o: (
+            o(4, r"  8 of each class:") < o.low(3, "zero-shot:")
+            and o(4, "32 of each class:") >= o(3, "zero-shot:") - 1
+            and "interval (" in o.text(4) and "at 16 of each class" in o.text(4)
+        ),
+        "models and species are in the features and not in the words": lambda o: (
+            o(7, "car models .*?probe") > 3 * o(7, "car models .*?zero-shot")
+            and o(7, "species .*?probe") > 2 * o(7, "species .*?zero-shot")
+        ),
+        "labels teach better features for species": lambda o: (
+            o(11, "flower species: .*?labels") > o(11, "flower species: .*?captions") + 5
+        ),
+        "captions keep the place, labels do not": lambda o: (
+            o(11, "place: .*?captions") > 95 > 60 > o(11, "place: .*?labels")
+        ),
+        "on digits pixels do as well as any tower": lambda o: (
+            o(11, "digits: pixels") > o(11, "digits: .*?captions") - 5
+        ),
+        "fine-tuning gains sketches and loses full pictures": lambda o: (
+            o(13, "sketches") > o(12, "sketches") + 20 and o(13, "pictures") < o(12, "pictures") - 3
+        ),
+        "half-way lies above the straight line": lambda o: (
+            o(15, "full pictures", 2) > (o(15, "full pictures") + o(15, "full pictures", 4)) / 2
+            and o(15, "sketches", 2) > (o(15, "sketches") + o(15, "sketches", 4)) / 2
+        ),
+        "colours and places suffer": lambda o: (
+            o(16, "after .*?color") < o(16, "before .*?color") - 5
+            and o(16, "after .*?place") < o(16, "before .*?place")
+        ),
+        "statistics alone cost more than half of the names": lambda o: (
+            o(17, "changed .*?full pictures") < o(17, "it was .*?full pictures") / 2
+        ),
+    },
+    "06-why-contrastive": {
+        "at first each is worse than a guesser": lambda o: (
+            o(3, "contrast .*?loss") > o(2, "64 captions .*?=")
+            and o(3, "language model .*?loss") > o(2, "767 words .*?=")
+        ),
+        "correcting for frequent words does not help the bag": lambda o: (
+            o(5, "bag of words(?s:.*?)bag of words") >= o(5, "bag of words") - 1
+        ),
+        "the bag of words needs fewer pictures than the language model": lambda o: (
+            o(9, "50%(?s:.*?)bag of words") < o(9, "50%(?s:.*?)language model")
+        ),
+        "the contrast is not ahead of the bag of words": lambda o: (
+            o(9, "50%(?s:.*?)bag of words .*?pictures,") <= 1.0
+        ),
+        "a bag in place of the text transformer saves a fourth or more": lambda o: (
+            o(9, "50%(?s:.*?)contrast .*?pictures,") > 1.3
+        ),
+        "at the end the bag of words is ahead of the contrast": lambda o: (
+            o.low(5, "bag of words") > o.high(5, "contrast")
+        ),
+        "more than half of what is left of its loss is for little words": lambda o: (
+            o(12, "little words", 2) > 50
+        ),
+    },
+    "07-robustness": {
+        "the finished twin is ahead everywhere": lambda o: all(
+            o(4, rf"{shift} .*?twin") > o(4, rf"{shift} .*?CLIP")
+            for shift in ("home", "sketch", "cut-out", "night", "desert", "large", "noise", "blur")
+        ),
+        "only on small things is the CLIP ahead at 90 %": lambda o: (
+            o(9, r"half as large(?:.*?\)){2} \*") > 0
+            and all(
+                o(9, rf"{shift}(?:.*?\)){{2}}") < 0
+                for shift in ("pencil sketch", "cut-out", "at night", "desert", "noise", "blur", "colours")
+            )
+        ),
+        "the CLIP keeps place and colour, the twin the thing alone": lambda o: (
+            o.low(10, "CLIP: place") > o.high(10, "twin: place") + 20
+            and o.low(10, "CLIP: color") > o.high(10, "twin: color") + 20
+            and o.low(10, "twin: object") > 90
+        ),
+        "sketch, night and desert move the CLIP further": lambda o: all(
+            o(11, rf"{shift} .*?CLIP") < o(11, rf"{shift} .*?twin") - 0.1
+            for shift in ("pencil sketch", "at night", "in the desert")
+        ),
+        "cut-outs and blur move the twin further": lambda o: all(
+            o(11, rf"{shift} .*?CLIP") > o(11, rf"{shift} .*?twin") for shift in ("cut-out", "blur")
+        ),
+        "captions and labels of the wide world close most of the gap": lambda o: (
+            o(14, "in the wide world(?s:.*?)captions, wide .*?closes") > 50
+            and o(14, "in the wide world(?s:.*?)labels, wide .*?closes") > 50
+        ),
+        "on shifts in neither world nobody closes much": lambda o: (
+            o(14, "neither(?s:.*?)captions, wide .*?closes") < 15
+            and o(14, "neither(?s:.*?)labels, wide .*?closes") < 15
+        ),
+        "where labels can be added up the twin answers, too": lambda o: (
+            o(15, "twin, .*?outputs:") > o(15, "CLIP, animal or vehicle:")
+        ),
+        "the CLIP answers what the twin cannot": lambda o: (
+            o.low(16, "CLIP, place:") > 90 and o.low(16, "CLIP, color:") > 70
+        ),
+    },
+    "08-failures": {
+        "above chance: counting, colours, no, and the word on the picture": lambda o: all(
+            o.low(2, rf"{task}  ") > o(2, rf"{task}  .*?chance")
+            for task in ("counting", "whose colour", "no", "a word on the picture")
+        ),
+        "at or below chance: models, species, distance, sides": lambda o: all(
+            o.low(2, rf"{task}  ") < o(2, rf"{task}  .*?chance")
+            for task in ("car models", "flower species", "nearest car", "left and right")
+        ),
+        "of the flowers it always says the same": lambda o: o(3, "most frequent mistakes: .*?tulip \\(") >= 22,
+        "it tells one from many, and no more": lambda o: (
+            o(5, "one thing:") > 90 and o(5, "six things:", 1) < 20 < o(5, "six things:", 2)
+        ),
+        "models and species are in the features, not in pixels and words": lambda o: all(
+            o(9, f"{task} .*?on features", 1) > o(9, f"{task} .*?on pixels", 2)
+            and o(9, f"{task} .*?on features", 1) > o(9, f"{task} .*?zero-shot", 2)
+            for task in ("car models", "flower species")
+        ),
+        "distance, sides and colours are in the pixels already": lambda o: all(
+            o(9, f"{task} .*?on pixels") > 80 for task in ("nearest car", "left and right", "colour")
+        ),
+        "who is left hardly moves the sentence, what is there does": lambda o: (
+            o(11, "swapped") > o(11, "second thing") + 0.2
+        ),
+        "it hardly ever says no": lambda o: o(12, "it says 'no'") <= 5 and o.low(12, "right") < 50,
+        "a word on the picture costs nothing": lambda o: (
+            o(13, "wrong word") > o(13, "without the word") - 3
+        ),
+        "captions that count make a model that counts": lambda o: (
+            o(15, "counting .*?telling", 1) > o(15, "counting .*?silent", 2) + 20
+        ),
+        "names come with the captions, less far": lambda o: (
+            o(15, "car models .*?telling", 1) > o(15, "car models .*?silent", 2)
+            and o(15, "flower species .*?telling", 1) > o(15, "flower species .*?silent", 2)
+            and o(15, "counting .*?telling") > o(15, "flower species .*?telling")
+        ),
+        "it costs nothing in naming": lambda o: o(17, "telling") > o(17, "silent") - 2,
+        "much of the number was in the features already": lambda o: (
+            o(18, "silent .*?features", 1) > o(15, "counting .*?silent", 2) + 10
+        ),
+        "the honest test is not in the training, the leaked one is": lambda o: (
+            o(19, "honest test:") == 0 < o(19, "leaked test:")
+        ),
+    },
+    "09-the-real-clip": {
+        "drawings teach drawings": lambda o: (
+            o.low(5, r"\(drawings\) object") > 90 and o.high(5, r"\(photos\)   object") < 10
+        ),
+        "colours and places look alike in both worlds": lambda o: (
+            o.low(5, r"\(photos\)   color") > 20 and o.low(5, r"\(photos\)   place") > 20
+        ),
+        "the model of drawings is not fooled by a word": lambda o: (
+            o(9, r"\(drawings\) .*?wrong word") > 95
+        ),
+        "the model of photos is at chance without the word already": lambda o: (
+            o(9, r"\(photos\)   without a word", 1) < 50 < o(9, r"\(photos\)   without a word", 2)
+        ),
+        "pictures and texts lie apart": lambda o: (
+            o(12, r"\(drawings\) .*?centres") > 0.3 and o(12, r"\(photos\)   .*?centres") > 0.3
+        ),
+    },
+}
