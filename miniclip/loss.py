@@ -15,7 +15,8 @@ def _check(image_features: Tensor, text_features: Tensor) -> None:
     if image_features.ndim != 2 or image_features.shape != text_features.shape:
         raise ValueError(
             f"expected pictures and texts as two (B, E) tensors, row i of one belonging to row i of the other; "
-            f"got {tuple(image_features.shape)} and {tuple(text_features.shape)}")
+            f"got {tuple(image_features.shape)} and {tuple(text_features.shape)}"
+        )
 
 
 def info_nce(image_features: Tensor, text_features: Tensor, logit_scale: Tensor | float) -> Tensor:
@@ -36,7 +37,12 @@ def info_nce(image_features: Tensor, text_features: Tensor, logit_scale: Tensor 
     return (F.cross_entropy(logits, labels) + F.cross_entropy(logits.T, labels)) / 2
 
 
-def sigmoid_loss(image_features: Tensor, text_features: Tensor, logit_scale: Tensor | float, logit_bias: Tensor | float) -> Tensor:
+def sigmoid_loss(
+    image_features: Tensor,
+    text_features: Tensor,
+    logit_scale: Tensor | float,
+    logit_bias: Tensor | float,
+) -> Tensor:
     """Every pair by itself: does this text belong to this picture, yes or no? (SigLIP: Zhai et al. 2023, equation 1.)
 
     Args:
@@ -50,5 +56,7 @@ def sigmoid_loss(image_features: Tensor, text_features: Tensor, logit_scale: Ten
     """
     _check(image_features, text_features)
     logits = logit_scale * image_features @ text_features.T + logit_bias  # (B, B)
-    signs = 2 * torch.eye(len(logits), device=logits.device, dtype=logits.dtype) - 1  # +1 on the diagonal, -1 off it
+    signs = (
+        2 * torch.eye(len(logits), device=logits.device, dtype=logits.dtype) - 1
+    )  # +1 on the diagonal, -1 off it
     return -F.logsigmoid(signs * logits).sum() / len(logits)

@@ -12,8 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .model import CLIPConfig, attend
-from .parallel import BatchNorm2d
+from miniclip.attention import attend
+from miniclip.batch_norm import BatchNorm2d
+from miniclip.config import CLIPConfig
 
 
 class Bottleneck(nn.Module):
@@ -28,7 +29,15 @@ class Bottleneck(nn.Module):
         self.step = nn.AvgPool2d(stride) if stride > 1 else nn.Identity()
         self.downsample = None
         if stride > 1 or inside != wide:
-            self.downsample = nn.Sequential(OrderedDict([("-1", nn.AvgPool2d(stride)), ("0", nn.Conv2d(inside, wide, 1, bias=False)), ("1", BatchNorm2d(wide))]))
+            self.downsample = nn.Sequential(
+                OrderedDict(
+                    [
+                        ("-1", nn.AvgPool2d(stride)),
+                        ("0", nn.Conv2d(inside, wide, 1, bias=False)),
+                        ("1", BatchNorm2d(wide)),
+                    ]
+                )
+            )
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, 4 width, H / stride, W / stride)."""
@@ -51,8 +60,13 @@ class AttentionPool(nn.Module):
     def gather(self, x: Tensor) -> Tensor:
         """(B, D, H, W) -> (B, D), before the projection."""
         x = x.flatten(2).transpose(1, 2)  # (B, N, D)
-        x = torch.cat([x.mean(dim=1, keepdim=True), x], dim=1) + self.positional_embedding  # (B, 1 + N, D)
-        q, k, v = (linear(y).unflatten(-1, (self.heads, -1)).transpose(1, 2) for linear, y in ((self.q_proj, x[:, :1]), (self.k_proj, x), (self.v_proj, x)))
+        x = (
+            torch.cat([x.mean(dim=1, keepdim=True), x], dim=1) + self.positional_embedding
+        )  # (B, 1 + N, D)
+        q, k, v = (
+            linear(y).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            for linear, y in ((self.q_proj, x[:, :1]), (self.k_proj, x), (self.v_proj, x))
+        )
         return attend(q, k, v, None).transpose(1, 2).flatten(1)
 
 
@@ -62,20 +76,38 @@ class ResNet(nn.Module):
     def __init__(self, config: CLIPConfig):
         super().__init__()
         width = config.vision_width
-        self.conv1, self.bn1 = nn.Conv2d(3, width // 2, 3, stride=2, padding=1, bias=False), BatchNorm2d(width // 2)
-        self.conv2, self.bn2 = nn.Conv2d(width // 2, width // 2, 3, padding=1, bias=False), BatchNorm2d(width // 2)
-        self.conv3, self.bn3 = nn.Conv2d(width // 2, width, 3, padding=1, bias=False), BatchNorm2d(width)
+        self.conv1, self.bn1 = (
+            nn.Conv2d(3, width // 2, 3, stride=2, padding=1, bias=False),
+            BatchNorm2d(width // 2),
+        )
+        self.conv2, self.bn2 = (
+            nn.Conv2d(width // 2, width // 2, 3, padding=1, bias=False),
+            BatchNorm2d(width // 2),
+        )
+        self.conv3, self.bn3 = (
+            nn.Conv2d(width // 2, width, 3, padding=1, bias=False),
+            BatchNorm2d(width),
+        )
         inside = width
         for stage, blocks in enumerate(config.resnet):
             made = []
             for block in range(blocks):
-                made.append(Bottleneck(inside, width << stage, stride=2 if stage and not block else 1))
+                made.append(
+                    Bottleneck(inside, width << stage, stride=2 if stage and not block else 1)
+                )
                 inside = 4 * width << stage
             setattr(self, f"layer{stage + 1}", nn.Sequential(*made))
-        self.attnpool = AttentionPool(config.image_size // 32, 32 * width, config.vision_heads, config.embed_dim)
+        self.attnpool = AttentionPool(
+            config.image_size // 32, 32 * width, config.vision_heads, config.embed_dim
+        )
         for block in (block for block in self.modules() if isinstance(block, Bottleneck)):
             nn.init.zeros_(block.bn3.weight)  # each block starts by adding nothing
-        for linear in (self.attnpool.q_proj, self.attnpool.k_proj, self.attnpool.v_proj, self.attnpool.c_proj):
+        for linear in (
+            self.attnpool.q_proj,
+            self.attnpool.k_proj,
+            self.attnpool.v_proj,
+            self.attnpool.c_proj,
+        ):
             nn.init.normal_(linear.weight, std=linear.in_features**-0.5)
 
     def tokens(self, images: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .zeroshot import image_features, text_features
+from miniclip.zeroshot import image_features, text_features
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,19 @@ class Recall:
 
     def __str__(self) -> str:
         rows = [f"among {self.pictures} pictures and {self.texts} captions"]
-        for name, recall in (("image to text", self.image_to_text), ("text to image", self.text_to_image)):
-            rows.append(f"  {name}  " + "  ".join(f"recall@{k} {value:.1%}" for k, value in recall.items()))
+        for name, recall in (
+            ("image to text", self.image_to_text),
+            ("text to image", self.text_to_image),
+        ):
+            rows.append(
+                f"  {name}  " + "  ".join(f"recall@{k} {value:.1%}" for k, value in recall.items())
+            )
         return "\n".join(rows)
 
 
-def recall_at_k(images: Tensor, texts: Tensor, owner: Tensor, ks: tuple[int, ...] = (1, 5, 10)) -> Recall:
+def recall_at_k(
+    images: Tensor, texts: Tensor, owner: Tensor, ks: tuple[int, ...] = (1, 5, 10)
+) -> Recall:
     """recall@k both ways from features.
 
     Args:
@@ -43,8 +50,14 @@ def recall_at_k(images: Tensor, texts: Tensor, owner: Tensor, ks: tuple[int, ...
         ValueError: if shapes disagree or a picture has no text.
     """
     owner = torch.as_tensor(owner)
-    if len(owner) != len(texts) or len(torch.unique(owner)) != len(images) or images.shape[1] != texts.shape[1]:
-        raise ValueError(f"got {len(images)} pictures, {len(texts)} texts and {len(owner)} owners; every text needs one picture, every picture a text")
+    if (
+        len(owner) != len(texts)
+        or len(torch.unique(owner)) != len(images)
+        or images.shape[1] != texts.shape[1]
+    ):
+        raise ValueError(
+            f"got {len(images)} pictures, {len(texts)} texts and {len(owner)} owners; every text needs one picture, every picture a text"
+        )
     # A rank is the number of wrong answers that score at least as high as the best right one: ties count against the model.
     best = torch.full((len(images),), -torch.inf)
     text_rank = torch.empty(len(texts), dtype=torch.long)
@@ -60,6 +73,7 @@ def recall_at_k(images: Tensor, texts: Tensor, owner: Tensor, ks: tuple[int, ...
         scores = texts[part] @ images.T
         wrong = (scores >= best) & (owner[part, None] != torch.arange(len(images)))
         image_rank += wrong.sum(dim=0)
+
     def share(ranks: Tensor) -> dict[int, float]:
         return {k: (ranks < k).float().mean().item() for k in ks}
 
@@ -97,16 +111,23 @@ def duplicates(images, others) -> list[int]:
     Args:
         images, others: uint8 (N, H, W, 3) of one size, or `CaptionedImages`: a test set, and what was trained on.
     """
+
     def prints(pictures) -> list[bytes]:
-        return [hashlib.sha256(np.ascontiguousarray(picture)).digest() for picture in getattr(pictures, "images", pictures)]
+        return [
+            hashlib.sha256(np.ascontiguousarray(picture)).digest()
+            for picture in getattr(pictures, "images", pictures)
+        ]
 
     known = set(prints(others))
     return [row for row, own in enumerate(prints(images)) if own in known]
 
 
-def likeness(features: Tensor, others: Tensor, block: int = 1024) -> tuple[Tensor, Tensor]:
+def nearest_neighbors(features: Tensor, others: Tensor, block: int = 1024) -> tuple[Tensor, Tensor]:
     """For each vector (N, E) the nearest among others (M, E): cosines (N,) and rows (N,); what comes close may be a near duplicate, to be looked at (paper 5)."""
-    parts = [(features[start : start + block] @ others.T).max(dim=1) for start in range(0, len(features), block)]
+    parts = [
+        (features[start : start + block] @ others.T).max(dim=1)
+        for start in range(0, len(features), block)
+    ]
     return torch.cat([part.values for part in parts]), torch.cat([part.indices for part in parts])
 
 
@@ -124,13 +145,25 @@ def occlusion(model, image, texts: str | list[str], cells: int = 8, window: int 
     """
     image = np.asarray(image)
     down, across = (np.linspace(0, side, cells + 1).round().astype(int) for side in image.shape[:2])
-    corners = [(row, column) for row in range(1 - window, cells) for column in range(1 - window, cells)]
-    covered, masks = np.repeat(image[None], len(corners) + 1, axis=0), torch.zeros(len(corners), cells, cells)
+    corners = [
+        (row, column) for row in range(1 - window, cells) for column in range(1 - window, cells)
+    ]
+    covered, masks = (
+        np.repeat(image[None], len(corners) + 1, axis=0),
+        torch.zeros(len(corners), cells, cells),
+    )
     for number, (row, column) in enumerate(corners):
-        rows, columns = slice(max(row, 0), min(row + window, cells)), slice(max(column, 0), min(column + window, cells))
-        covered[number, down[rows.start] : down[rows.stop], across[columns.start] : across[columns.stop]] = image.mean(axis=(0, 1))
+        rows, columns = (
+            slice(max(row, 0), min(row + window, cells)),
+            slice(max(column, 0), min(column + window, cells)),
+        )
+        covered[
+            number, down[rows.start] : down[rows.stop], across[columns.start] : across[columns.stop]
+        ] = image.mean(axis=(0, 1))
         masks[number, rows, columns] = 1
     words = [texts] if isinstance(texts, str) else list(texts)
-    cosines = image_features(model, covered) @ text_features(model, words).T  # (covers + 1, texts); the last row is of the whole picture
+    cosines = (
+        image_features(model, covered) @ text_features(model, words).T
+    )  # (covers + 1, texts); the last row is of the whole picture
     falls = torch.einsum("ct,cij->tij", cosines[-1] - cosines[:-1], masks) / masks.sum(dim=0)
     return falls[0] if isinstance(texts, str) else falls

@@ -17,14 +17,20 @@ from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
 from torch import Tensor
 
 MARKS = PAD, START, END = "<pad>", "<start>", "<end>"
-OPENAI_MARKS = "!", "<|startoftext|>", "<|endoftext|>"  # it pads with its piece number 0, which is read as nothing behind the end
+OPENAI_MARKS = (
+    "!",
+    "<|startoftext|>",
+    "<|endoftext|>",
+)  # it pads with its piece number 0, which is read as nothing behind the end
 
 
 def clean(text: str) -> str:
     """Make a text what OpenAI's encoding was learned from: wrong letters and HTML repaired, white space single, lower case."""
     try:
         from ftfy import fix_text
-    except ImportError:  # pip install miniclip[openai]; without it, odd letters may become other pieces
+    except (
+        ImportError
+    ):  # pip install miniclip[openai]; without it, odd letters may become other pieces
         fix_text = partial(unicodedata.normalize, "NFC")
     return " ".join(html.unescape(html.unescape(fix_text(text))).split()).lower()
 
@@ -41,28 +47,51 @@ class Tokenizer:
     def __init__(self, bpe: BPE):
         self.bpe = bpe
         self.bpe.encode_special_tokens = True  # a mark written out in a text is text like any other
-        self.openai = bpe.token_to_id(START) is None and bpe.token_to_id(OPENAI_MARKS[1]) is not None
+        self.openai = (
+            bpe.token_to_id(START) is None and bpe.token_to_id(OPENAI_MARKS[1]) is not None
+        )
         ids = {mark: bpe.token_to_id(mark) for mark in (OPENAI_MARKS if self.openai else MARKS)}
         if missing := [mark for mark, id_ in ids.items() if id_ is None]:
-            raise ValueError(f"the tokenizer has no {', '.join(missing)} token; train one with Tokenizer.train(captions)")
+            raise ValueError(
+                f"the tokenizer has no {', '.join(missing)} token; train one with Tokenizer.train(captions)"
+            )
         self.pad, self.start, self.end = ids.values()
 
     @classmethod
     def train(cls, texts: Iterable[str], vocab_size: int = 4096) -> Tokenizer:
         """Learn a vocabulary of at most `vocab_size` pieces from texts; fewer where the texts hold fewer."""
         bpe = BPE(models.BPE())
-        bpe.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase(), normalizers.Replace("\n", " "), normalizers.Strip()])
+        bpe.normalizer = normalizers.Sequence(
+            [
+                normalizers.NFC(),
+                normalizers.Lowercase(),
+                normalizers.Replace("\n", " "),
+                normalizers.Strip(),
+            ]
+        )
         bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
         bpe.decoder = decoders.ByteLevel()
-        alphabet = pre_tokenizers.ByteLevel.alphabet()  # all 256 bytes: no text is unreadable, emoji included
-        bpe.train_from_iterator(texts, trainers.BpeTrainer(
-            vocab_size=vocab_size, special_tokens=[PAD, START, END], initial_alphabet=alphabet, show_progress=False, min_frequency=2))
+        alphabet = (
+            pre_tokenizers.ByteLevel.alphabet()
+        )  # all 256 bytes: no text is unreadable, emoji included
+        bpe.train_from_iterator(
+            texts,
+            trainers.BpeTrainer(
+                vocab_size=vocab_size,
+                special_tokens=[PAD, START, END],
+                initial_alphabet=alphabet,
+                show_progress=False,
+                min_frequency=2,
+            ),
+        )
         return cls(bpe)
 
     def __len__(self) -> int:
         return self.bpe.get_vocab_size()
 
-    def __call__(self, texts: str | Sequence[str], context_length: int, truncate: bool = False) -> Tensor:
+    def __call__(
+        self, texts: str | Sequence[str], context_length: int, truncate: bool = False
+    ) -> Tensor:
         """Encode texts as <start> pieces <end>, padded to `context_length`.
 
         Args:
@@ -85,7 +114,8 @@ class Tokenizer:
             if len(ids) > context_length:
                 if not truncate:
                     raise ValueError(
-                        f"{texts[row][:60]!r} has {len(ids)} tokens, the model reads at most {context_length}; shorten it or pass truncate=True")
+                        f"{texts[row][:60]!r} has {len(ids)} tokens, the model reads at most {context_length}; shorten it or pass truncate=True"
+                    )
                 ids = ids[: context_length - 1] + [self.end]
             tokens[row, : len(ids)] = torch.tensor(ids)
         return tokens
@@ -93,11 +123,15 @@ class Tokenizer:
     def decode(self, ids: Sequence[int]) -> str:
         """The text of token ids, without the marks."""
         ids = [int(i) for i in ids]
-        return self.bpe.decode(ids[: ids.index(self.end)] if self.end in ids else ids, skip_special_tokens=True).strip()
+        return self.bpe.decode(
+            ids[: ids.index(self.end)] if self.end in ids else ids, skip_special_tokens=True
+        ).strip()
 
     def pieces(self, text: str) -> list[str]:
         """The pieces that a text is cut into, for looking at."""
-        return [self.bpe.decode([id_]) for id_ in self.bpe.encode(text, add_special_tokens=False).ids]
+        return [
+            self.bpe.decode([id_]) for id_ in self.bpe.encode(text, add_special_tokens=False).ids
+        ]
 
     def to_json(self) -> str:
         """The whole tokenizer as JSON text, as a checkpoint keeps it."""

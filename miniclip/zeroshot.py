@@ -26,7 +26,10 @@ def image_features(model, images, batch_size: int = 256) -> Tensor:
     """
     images = getattr(images, "images", images)
     with torch.inference_mode():
-        parts = [model.encode_image(np.asarray(images[start : start + batch_size])).float().cpu() for start in range(0, len(images), batch_size)]
+        parts = [
+            model.encode_image(np.asarray(images[start : start + batch_size])).float().cpu()
+            for start in range(0, len(images), batch_size)
+        ]
     return torch.cat(parts)
 
 
@@ -34,14 +37,19 @@ def text_features(model, texts: Sequence[str] | Tensor, batch_size: int = 512) -
     """Embed many texts (strings, or token ids (N, T)), a batch at a time and without gradients: (N, E) unit vectors on the CPU."""
     texts = texts if isinstance(texts, Tensor) else list(texts)
     with torch.inference_mode():
-        parts = [model.encode_text(texts[start : start + batch_size]).float().cpu() for start in range(0, len(texts), batch_size)]
+        parts = [
+            model.encode_text(texts[start : start + batch_size]).float().cpu()
+            for start in range(0, len(texts), batch_size)
+        ]
     return torch.cat(parts)
 
 
 def fill(template: str, label: str) -> str:
     """Put a label into a template: `fill("a photo of {}.", "a dog")`; ValueError where there is no place for it."""
     if template.count("{}") != 1:
-        raise ValueError(f"a template has one pair of braces where the class name goes, like 'a photo of {{}}.'; got {template!r}")
+        raise ValueError(
+            f"a template has one pair of braces where the class name goes, like 'a photo of {{}}.'; got {template!r}"
+        )
     return template.replace("{}", label)
 
 
@@ -58,19 +66,37 @@ def classifier(model, labels: Sequence[str], templates: str | Sequence[str] = "{
         ValueError: for no labels, an empty label, or a template without {}.
     """
     labels, templates = list(labels), [templates] if isinstance(templates, str) else list(templates)
-    if not labels or not templates or not all(isinstance(label, str) and label.strip() for label in labels):
-        raise ValueError(f"expected at least one template and one label, none of them empty; got labels {labels!r}")
+    if (
+        not labels
+        or not templates
+        or not all(isinstance(label, str) and label.strip() for label in labels)
+    ):
+        raise ValueError(
+            f"expected at least one template and one label, none of them empty; got labels {labels!r}"
+        )
     sentences = [fill(template, label) for label in labels for template in templates]
-    vectors = text_features(model, sentences).view(len(labels), len(templates), -1).mean(dim=1)  # (C, E)
+    vectors = (
+        text_features(model, sentences).view(len(labels), len(templates), -1).mean(dim=1)
+    )  # (C, E)
     return torch.nn.functional.normalize(vectors, dim=-1)
 
 
 def inverse_temperature(model) -> float:
     """What cosines are multiplied by before the softmax: the model's own, or 100 where it has none."""
-    return math.exp(float(torch.as_tensor(model.logit_scale).detach())) if hasattr(model, "logit_scale") else 100.0
+    return (
+        math.exp(float(torch.as_tensor(model.logit_scale).detach()))
+        if hasattr(model, "logit_scale")
+        else 100.0
+    )
 
 
-def classify(model, image, labels: Sequence[str], template: str | Sequence[str] = "{}", vectors: Tensor | None = None) -> dict[str, float]:
+def classify(
+    model,
+    image,
+    labels: Sequence[str],
+    template: str | Sequence[str] = "{}",
+    vectors: Tensor | None = None,
+) -> dict[str, float]:
     """Which of the labels fits a picture?
 
     Args:
@@ -96,7 +122,9 @@ def wilson(hits: int, n: int, z: float = 1.96) -> tuple[float, float]:
         raise ValueError("an interval needs at least one try")
     p = hits / n
     middle, spread = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    return max(0.0, (middle - spread) / (1 + z * z / n)), min(1.0, (middle + spread) / (1 + z * z / n))
+    return max(0.0, (middle - spread) / (1 + z * z / n)), min(
+        1.0, (middle + spread) / (1 + z * z / n)
+    )
 
 
 @dataclass(frozen=True)
@@ -107,11 +135,13 @@ class Score:
     interval: tuple[float, float]
     n: int
     chance: float
-    guesses: np.ndarray  # (n,) indices into the labels
+    predictions: np.ndarray  # (n,) indices into the labels
 
     def __str__(self) -> str:
         low, high = self.interval
-        return f"{self.accuracy:.1%} ({low:.1%} to {high:.1%}) of {self.n}, chance {self.chance:.1%}"
+        return (
+            f"{self.accuracy:.1%} ({low:.1%} to {high:.1%}) of {self.n}, chance {self.chance:.1%}"
+        )
 
     @property
     def brief(self) -> str:
@@ -119,7 +149,14 @@ class Score:
         return "{:4.0%} ({:.0%} to {:.0%})".format(self.accuracy, *self.interval)
 
 
-def evaluate(model, images, targets: Sequence[str], labels: Sequence[str], templates: str | Sequence[str] = "{}", names: Sequence[str] | None = None) -> Score:
+def evaluate(
+    model,
+    images,
+    targets: Sequence[str],
+    labels: Sequence[str],
+    templates: str | Sequence[str] = "{}",
+    names: Sequence[str] | None = None,
+) -> Score:
     """Zero-shot accuracy: the share of pictures whose own label lies nearest.
 
     Args:
@@ -136,10 +173,18 @@ def evaluate(model, images, targets: Sequence[str], labels: Sequence[str], templ
     labels, targets = list(labels), [str(target) for target in targets]
     position = {label: index for index, label in enumerate(labels)}
     if len(targets) != len(images) or not targets:
-        raise ValueError(f"got {len(images)} pictures and {len(targets)} targets; every picture needs one")
+        raise ValueError(
+            f"got {len(images)} pictures and {len(targets)} targets; every picture needs one"
+        )
     if unknown := sorted({target for target in targets if target not in position}):
         raise ValueError(f"targets that are not among the labels: {', '.join(unknown[:5])}")
-    features = images if isinstance(images, Tensor) and images.is_floating_point() else image_features(model, images)
+    features = (
+        images
+        if isinstance(images, Tensor) and images.is_floating_point()
+        else image_features(model, images)
+    )
     guesses = (features @ classifier(model, names or labels, templates).T).argmax(dim=1).numpy()
     hits = int((guesses == np.array([position[target] for target in targets])).sum())
-    return Score(hits / len(targets), wilson(hits, len(targets)), len(targets), 1 / len(labels), guesses)
+    return Score(
+        hits / len(targets), wilson(hits, len(targets)), len(targets), 1 / len(labels), guesses
+    )

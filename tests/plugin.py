@@ -15,7 +15,9 @@ from conclusions import CONCLUSIONS, Outputs
 from nbval.plugin import IPyNbCell, IPyNbFile, NbCellError, coalesce_streams
 from reading import difference
 
-IMAGE = re.compile(r"data:image/png;base64,[A-Za-z0-9+/=]+")  # pixels depend on fonts; alt texts are compared
+IMAGE = re.compile(
+    r"data:image/png;base64,[A-Za-z0-9+/=]+"
+)  # pixels depend on fonts; alt texts are compared
 ADDRESS = re.compile(r"0x[0-9a-f]{6,}")
 NOISE = re.compile(r"\x1b\[[0-9;]*m")  # colours of a traceback
 
@@ -109,7 +111,9 @@ class Cell(IPyNbCell):
         if not isinstance(error, NbCellError):
             return super().repr_failure(excinfo)
         lines = NOISE.sub("", error.inner_traceback or str(error)).strip().splitlines()
-        return f"{self.parent.path.name}, code cell {self.cell_num}: {lines[-1] if lines else error}"
+        return (
+            f"{self.parent.path.name}, code cell {self.cell_num}: {lines[-1] if lines else error}"
+        )
 
 
 def readable(outputs) -> dict[str, list[str]]:
@@ -123,7 +127,9 @@ def readable(outputs) -> dict[str, list[str]]:
         else:
             for kind, data in output.get("data", {}).items():
                 shown = isinstance(data, str) and not kind.startswith("image/")
-                texts[kind].append(ADDRESS.sub("ADDRESS", IMAGE.sub("IMAGE", data)) if shown else "")
+                texts[kind].append(
+                    ADDRESS.sub("ADDRESS", IMAGE.sub("IMAGE", data)) if shown else ""
+                )
     return texts
 
 
@@ -135,11 +141,15 @@ class Conclusion(pytest.Item):
         self.holds = holds
 
     def runtest(self):
-        if len(self.parent.outputs) < sum(isinstance(item, Cell) for item in self.session.items if item.parent is self.parent):
+        if len(self.parent.outputs) < sum(
+            isinstance(item, Cell) for item in self.session.items if item.parent is self.parent
+        ):
             pytest.skip("some cells did not run")
         outputs = Outputs(self.parent.outputs)
         if not self.holds(outputs):
-            raise AssertionError(f"does not hold any more; the numbers it was asked of: {outputs.asked}")
+            raise AssertionError(
+                f"does not hold any more; the numbers it was asked of: {outputs.asked}"
+            )
 
     def repr_failure(self, excinfo):
         return f"{self.parent.path.name}, {self.name}: {excinfo.value}"

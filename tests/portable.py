@@ -44,13 +44,18 @@ def main() -> int:
     """Run the tests under each setting and print a row for each: 0 if all passed."""
     rows, failed = [], False
     for name, setting in SETTINGS.items():
-        print(f"\n== {name}: {' '.join(f'{key}={value}' for key, value in setting.items())}", flush=True)
+        print(
+            f"\n== {name}: {' '.join(f'{key}={value}' for key, value in setting.items())}",
+            flush=True,
+        )
         start, command = time.monotonic(), [sys.executable, "-m", "pytest", *sys.argv[1:]]
         done = subprocess.run(command, env=environment(setting), capture_output=True, text=True)
         lines = [line for line in done.stdout.splitlines() if line.startswith("FAILED")]
         print(*lines, sep="\n", flush=True)
         counts = re.findall(r"\d+ (?:passed|failed|skipped|errors?)", done.stdout)
-        rows.append(f"| {name} | {', '.join(counts) or done.stdout[-200:]} | {time.monotonic() - start:.0f} s |")
+        rows.append(
+            f"| {name} | {', '.join(counts) or done.stdout[-200:]} | {time.monotonic() - start:.0f} s |"
+        )
         failed |= done.returncode != 0
     print(f"\ntorch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()}")
     print("| setting | result | time |\n| --- | --- | --- |", *rows, sep="\n")

@@ -27,7 +27,9 @@ CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
 NOTEBOOKS = sorted(path.stem for path in (ROOT / "notebooks").glob("0*.ipynb"))
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here (Debian: apt-get install chromium)"),
+    pytest.mark.skipif(
+        CHROMIUM is None, reason="no Chromium here (Debian: apt-get install chromium)"
+    ),
 ]
 playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
 # A cell of each notebook that has something to play with, by what is written in it.
@@ -191,9 +193,7 @@ def test_a_notebook_is_shown_as_it_was_saved(lab, page, name):
     ]
     images = sum(len(re.findall("<img", text)) for text in pages)
     open_notebook(page, lab, name)
-    drawn = (
-        "[...document.querySelectorAll('.jp-OutputArea-output img')].filter(i => i.naturalWidth > 9)"
-    )
+    drawn = "[...document.querySelectorAll('.jp-OutputArea-output img')].filter(i => i.naturalWidth > 9)"
     page.wait_for_function(f"n => {drawn}.length === n", arg=images, timeout=60_000)
     prose = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     headings = len(re.findall(r"^#{1,3} ", prose, flags=re.M))
@@ -206,7 +206,9 @@ def test_a_notebook_is_shown_as_it_was_saved(lab, page, name):
 
 def test_a_training_draws_its_progress(lab, page):
     run_all(page, lab, "live")
-    playwright.expect(page.locator(".jupyter-widgets .progress-bar, .widget-hprogress").first).to_be_attached()
+    playwright.expect(
+        page.locator(".jupyter-widgets .progress-bar, .widget-hprogress").first
+    ).to_be_attached()
     assert page.locator('.jp-OutputArea-output img[alt*="pictures seen"]').count() == 1
     screenshot(page, "live")
 
@@ -239,9 +241,16 @@ def test_search_box_answers_while_one_types(lab, page):
     to the picture that changes, since the browser and JupyterLab share the two cores."""
     run_all(page, lab, "search")
     box, times = wait_for(page, '.widget-text:has-text("find") input'), []
-    things = [(color, thing) for color in ("red", "blue", "green") for thing in ("dog", "bus", "hat", "fish")]
+    things = [
+        (color, thing)
+        for color in ("red", "blue", "green")
+        for thing in ("dog", "bus", "hat", "fish")
+    ]
     changed = "before => document.querySelector('.jupyter-widgets img').src !== before"
-    for text in ["a green cactus in the desert", *(f"a {color} {thing}" for color, thing in things)]:
+    for text in [
+        "a green cactus in the desert",
+        *(f"a {color} {thing}" for color, thing in things),
+    ]:
         before = page.locator(".jupyter-widgets img").first.get_attribute("src")
         start = time.perf_counter()
         box.fill(text)

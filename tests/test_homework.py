@@ -2,13 +2,25 @@
 
 import pytest
 
-from miniclip.homework import EXERCISES, answer
+from miniclip.course.exercises import EXERCISES, answer
 
 
-@pytest.mark.parametrize("name, given, mark", [
-    ("01.negatives", None, "?"), ("01.negatives", 63, "✓"), ("01.negatives", "63", "✓"), ("01.negatives", 64, "✗"), ("01.negatives", "many", "✗"),
-    ("01.guesser", 10.4, "✓"), ("01.guesser", 10.38, "✗"), ("03.none", " Fall. ", "✓"), ("03.none", "rise", "✗"), ("03.none", 3, "✗"), ("01.guesser", float("nan"), "✗"),
-])
+@pytest.mark.parametrize(
+    "name, given, mark",
+    [
+        ("01.negatives", None, "?"),
+        ("01.negatives", 63, "✓"),
+        ("01.negatives", "63", "✓"),
+        ("01.negatives", 64, "✗"),
+        ("01.negatives", "many", "✗"),
+        ("01.guesser", 10.4, "✓"),
+        ("01.guesser", 10.38, "✗"),
+        ("03.none", " Fall. ", "✓"),
+        ("03.none", "rise", "✗"),
+        ("03.none", 3, "✗"),
+        ("01.guesser", float("nan"), "✗"),
+    ],
+)
 def test_an_answer_is_judged(capsys, name, given, mark):
     answer(name, given)
     said = capsys.readouterr().out
@@ -23,7 +35,10 @@ def test_an_answer_is_judged(capsys, name, given, mark):
 def test_the_right_answer_is_right_and_another_is_not(capsys, name):
     exercise = EXERCISES[name]
     answer(name, exercise.right)
-    answer(name, "no idea" if isinstance(exercise.right, str) else exercise.right + 1 + exercise.tolerance)
+    answer(
+        name,
+        "no idea" if isinstance(exercise.right, str) else exercise.right + 1 + exercise.tolerance,
+    )
     first, second = capsys.readouterr().out.splitlines()
     assert first.startswith("✓") and second.startswith("✗")
 

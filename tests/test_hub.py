@@ -11,9 +11,17 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 import miniclip
-from miniclip import CLIP, CLIPConfig, Tokenizer, hub
+from miniclip import CLIP, CLIPConfig, Tokenizer, checkpoint
 
-SMALL = CLIPConfig(image_size=32, vision_width=32, vision_layers=1, text_width=32, text_layers=1, embed_dim=16, vocab_size=300)
+SMALL = CLIPConfig(
+    image_size=32,
+    vision_width=32,
+    vision_layers=1,
+    text_width=32,
+    text_layers=1,
+    embed_dim=16,
+    vocab_size=300,
+)
 
 
 @pytest.fixture
@@ -38,8 +46,10 @@ def test_a_loaded_model_needs_nothing_else_and_answers_the_same(model, path):
 
 
 def test_training_notes_and_optimizer_come_along(model, tmp_path):
-    hub.save(model, tmp_path / "deep/b.safetensors", {"step": 3}, {"optimizer.x": torch.ones(2)})
-    _, training, state = hub.read(tmp_path / "deep/b.safetensors")
+    checkpoint.save(
+        model, tmp_path / "deep/b.safetensors", {"step": 3}, {"optimizer.x": torch.ones(2)}
+    )
+    _, training, state = checkpoint.read(tmp_path / "deep/b.safetensors")
     assert training == {"step": 3} and torch.equal(state["optimizer.x"], torch.ones(2))
 
 
@@ -55,10 +65,15 @@ def test_a_failed_write_leaves_the_old_file_and_no_litter(model, path, monkeypat
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(hub, "save_file", full)
-    with pytest.raises(OSError, match="could not write .*No space left on device; a checkpoint that was there before is still whole"):
+    monkeypatch.setattr(checkpoint, "save_file", full)
+    with pytest.raises(
+        OSError,
+        match="could not write .*No space left on device; a checkpoint that was there before is still whole",
+    ):
         miniclip.save(model, path)
-    assert path.read_bytes() == before and [p.name for p in path.parent.iterdir()] == ["a.safetensors"]
+    assert path.read_bytes() == before and [p.name for p in path.parent.iterdir()] == [
+        "a.safetensors"
+    ]
 
 
 @pytest.mark.parametrize("keep", [0, 5, 1000, -1])
@@ -71,15 +86,28 @@ def test_a_truncated_file_is_refused_with_a_sentence(path, keep):
 def _rewritten(path, **changes):
     with safe_open(path, "pt") as file:
         metadata, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}
-    save_file(tensors, path, {name: text for name, text in {**metadata, **changes}.items() if text is not None})
+    save_file(
+        tensors,
+        path,
+        {name: text for name, text in {**metadata, **changes}.items() if text is not None},
+    )
 
 
-@pytest.mark.parametrize("changes, sentence", [
-    ({"format": None}, "not a checkpoint of miniclip"), ({"format": "other 7"}, "its format is 'other 7', expected 'miniclip 1'"),
-    ({"config": json.dumps({"image_size": 64})}, "does not hold what its own configuration asks for"),
-    ({"config": json.dumps({"depth": 3})}, "does not hold what its own configuration asks for"), ({"config": "{"}, "does not hold"), ({"config": None}, "does not hold"),
-    ({"tokenizer": "{}"}, "does not hold"),
-])
+@pytest.mark.parametrize(
+    "changes, sentence",
+    [
+        ({"format": None}, "not a checkpoint of miniclip"),
+        ({"format": "other 7"}, "its format is 'other 7', expected 'miniclip 1'"),
+        (
+            {"config": json.dumps({"image_size": 64})},
+            "does not hold what its own configuration asks for",
+        ),
+        ({"config": json.dumps({"depth": 3})}, "does not hold what its own configuration asks for"),
+        ({"config": "{"}, "does not hold"),
+        ({"config": None}, "does not hold"),
+        ({"tokenizer": "{}"}, "does not hold"),
+    ],
+)
 def test_another_format_or_configuration_is_refused_with_a_sentence(path, changes, sentence):
     _rewritten(path, **changes)
     with pytest.raises(ValueError, match=sentence):

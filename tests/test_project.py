@@ -20,8 +20,12 @@ def test_the_core_fits_in_the_head():
 
 def test_the_readme_gives_the_true_length_of_every_file():
     table = dict(re.findall(r"^\| \[`([\w/]+\.py)`\]\([^)]*\) \| (\d+) \|", README, flags=re.M))
-    assert {name: int(count) for name, count in table.items()} == {name: lines(ROOT / "miniclip" / name) for name in table}
-    modules = {path.relative_to(ROOT / "miniclip").as_posix() for path in (ROOT / "miniclip").rglob("*.py")}
+    assert {name: int(count) for name, count in table.items()} == {
+        name: lines(ROOT / "miniclip" / name) for name in table
+    }
+    modules = {
+        path.relative_to(ROOT / "miniclip").as_posix() for path in (ROOT / "miniclip").rglob("*.py")
+    }
     assert modules - {"__init__.py", "data/__init__.py"} == set(table)
 
 
@@ -41,19 +45,31 @@ def test_nothing_but_tensors_is_ever_unpickled():
     calls = []
     for path in (ROOT / "miniclip").rglob("*.py"):
         text = path.read_text(encoding="utf-8")
-        assert not re.search(r"pickle\.load|allow_pickle=True|import pickle|from pickle import (?!UnpicklingError\n)|from torch import .*\bload\b", text), path
+        assert not re.search(
+            r"pickle\.load|allow_pickle=True|import pickle|from pickle import (?!UnpicklingError\n)|from torch import .*\bload\b",
+            text,
+        ), path
         calls += [(path.name, line.strip()) for line in text.splitlines() if "torch.load" in line]
-    assert calls == [("openai.py", "return torch.load(file, map_location=\"cpu\", weights_only=True)")]
+    assert calls == [
+        ("pretrained.py", 'return torch.load(file, map_location="cpu", weights_only=True)')
+    ]
 
 
 def test_what_the_readme_says_of_our_models_is_what_the_notebooks_show():
     """Every number in the last column but one of the table of claims stands in the outputs of the notebook that the row names."""
-    rows = re.findall(r"^\| (.+?) \| (.+?) \| (.+?) \| \[(0\d)\]\((notebooks/\S+\.ipynb)\) \|$", README, flags=re.M)
+    rows = re.findall(
+        r"^\| (.+?) \| (.+?) \| (.+?) \| \[(0\d)\]\((notebooks/\S+\.ipynb)\) \|$",
+        README,
+        flags=re.M,
+    )
     assert len(rows) >= 10
     for claim, _, ours, _, path in rows:
         notebook = nbformat.read(ROOT / path, as_version=4)
         outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
-        shown = " ".join(output.get("text", "") + "".join(output.get("data", {}).get("text/html", "")[:4000]) for output in outputs)
+        shown = " ".join(
+            output.get("text", "") + "".join(output.get("data", {}).get("text/html", "")[:4000])
+            for output in outputs
+        )
         numbers = re.findall(r"\d+(?:[.,]\d+)*", ours)
         assert numbers, claim
         for number in numbers:

@@ -21,11 +21,26 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 from tqdm.auto import tqdm
 
-from .captioned import CaptionedImages, disk_full_explained, load, move_into_place, npy_header, to_disk, write_texts
+from miniclip.data.captioned import (
+    CaptionedImages,
+    disk_full_explained,
+    load,
+    move_into_place,
+    npy_header,
+    to_disk,
+    write_texts,
+)
 
 FLUSH = 256  # pictures between two moments at which everything has reached the disk
-EXIF_TURNS = {2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
-              5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_90}
+EXIF_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 SIDEWAYS = [EXIF_TURNS[orientation] for orientation in (5, 6, 7, 8)]  # these swap width and height
 
 
@@ -55,8 +70,12 @@ class Report:
     def __str__(self) -> str:
         lines = [f"{self.kept:,} kept, {sum(map(len, self.skipped.values())):,} skipped"]
         for reason, names in self.skipped.items():
-            lines.append(f"  skipped, {reason}: {len(names):,} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})")
-        return "\n".join(lines + [f"  converted, {what}: {count:,}" for what, count in self.converted.items()])
+            lines.append(
+                f"  skipped, {reason}: {len(names):,} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"
+            )
+        return "\n".join(
+            lines + [f"  converted, {what}: {count:,}" for what, count in self.converted.items()]
+        )
 
 
 def read_captions(path: str | Path) -> tuple[list[dict], dict[int, list[str]], dict]:
@@ -72,28 +91,57 @@ def read_captions(path: str | Path) -> tuple[list[dict], dict[int, list[str]], d
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"there is no captions file {path}; give the path of a JSON file in COCO's format, such as annotations/captions_val2017.json")
+        raise FileNotFoundError(
+            f"there is no captions file {path}; give the path of a JSON file in COCO's format, such as annotations/captions_val2017.json"
+        )
     try:
         document = json.loads(path.read_text(encoding="utf-8-sig"))
     except ValueError as error:
-        raise ValueError(f"{path} is not JSON ({error}); give a captions file in COCO's format, or fetch it again if it was cut off") from error
+        raise ValueError(
+            f"{path} is not JSON ({error}); give a captions file in COCO's format, or fetch it again if it was cut off"
+        ) from error
     for key, needed in (("images", ("id", "file_name")), ("annotations", ("image_id", "caption"))):
         if not isinstance(document, dict) or not isinstance(document.get(key), list):
-            raise ValueError(f"{path} has no list {key!r}; a captions file in COCO's format has 'images' and 'annotations'")
+            raise ValueError(
+                f"{path} has no list {key!r}; a captions file in COCO's format has 'images' and 'annotations'"
+            )
         for row, record in enumerate(document[key]):
-            wrong = [name for name in needed if not isinstance(record, dict) or not isinstance(record.get(name), str if name in ("file_name", "caption") else int)]
+            wrong = [
+                name
+                for name in needed
+                if not isinstance(record, dict)
+                or not isinstance(
+                    record.get(name), str if name in ("file_name", "caption") else int
+                )
+            ]
             if wrong:
-                raise ValueError(f"{key}[{row}] of {path} is {str(record)[:80]}; expected a record with {' and '.join(needed)}, ids being whole numbers; "
-                                 f"{wrong[0]!r} is missing or of another type. Of COCO's own files take captions_*.json")
+                raise ValueError(
+                    f"{key}[{row}] of {path} is {str(record)[:80]}; expected a record with {' and '.join(needed)}, ids being whole numbers; "
+                    f"{wrong[0]!r} is missing or of another type. Of COCO's own files take captions_*.json"
+                )
     captions: dict[int, list[str]] = {}
     for annotation in document["annotations"]:
-        texts, text = captions.setdefault(annotation["image_id"], []), " ".join(annotation["caption"].split())
+        texts, text = (
+            captions.setdefault(annotation["image_id"], []),
+            " ".join(annotation["caption"].split()),
+        )
         texts += [text] if text else []
     info = document.get("info") if isinstance(document.get("info"), dict) else {}
-    return document["images"], captions, {**info, **({"licenses": document["licenses"]} if document.get("licenses") else {})}
+    return (
+        document["images"],
+        captions,
+        {**info, **({"licenses": document["licenses"]} if document.get("licenses") else {})},
+    )
 
 
-def folder(images: str | Path, captions: str | Path, size: int = 128, out: str | Path | None = None, progress: bool = True, limit: int | None = None) -> CaptionedImages:
+def folder(
+    images: str | Path,
+    captions: str | Path,
+    size: int = 128,
+    out: str | Path | None = None,
+    progress: bool = True,
+    limit: int | None = None,
+) -> CaptionedImages:
     """Read photos and their captions; a photo that cannot be read is left out and named in the `report` of the set.
 
     Args:
@@ -121,7 +169,14 @@ def folder(images: str | Path, captions: str | Path, size: int = 128, out: str |
     return data
 
 
-def pack(images: str | Path, captions: str | Path, out: str | Path, size: int = 128, progress: bool = True, limit: int | None = None) -> CaptionedImages:
+def pack(
+    images: str | Path,
+    captions: str | Path,
+    out: str | Path,
+    size: int = 128,
+    progress: bool = True,
+    limit: int | None = None,
+) -> CaptionedImages:
     """Do as `folder`, but write to disk in little memory; when interrupted, the same call goes on where it stopped.
 
     A finished set is opened at once, even if photos have come to the folder since: delete `out` to read them all again.
@@ -137,13 +192,19 @@ def pack(images: str | Path, captions: str | Path, out: str | Path, size: int = 
     """
     out = Path(out)
     source = Source(images, captions, size, limit)
-    recipe = {"size": size, "limit": limit, "captions file": hashlib.sha256(Path(captions).read_bytes()).hexdigest(),
-              "folder": hashlib.sha256(str(Path(images).resolve()).encode()).hexdigest()}
+    recipe = {
+        "size": size,
+        "limit": limit,
+        "captions file": hashlib.sha256(Path(captions).read_bytes()).hexdigest(),
+        "folder": hashlib.sha256(str(Path(images).resolve()).encode()).hexdigest(),
+    }
     if (out / "captions.json").exists():
         data = load(out)
         packing = data.info.get("packing", {"recipe": {}, "report": {"kept": None}})
         if packing["report"]["kept"] != len(data):
-            raise ValueError(f"{out} holds a set that was not packed from a folder of photos; choose another folder, or delete that one")
+            raise ValueError(
+                f"{out} holds a set that was not packed from a folder of photos; choose another folder, or delete that one"
+            )
         if packing["recipe"] == recipe:
             data.report = Report(**packing["report"])
             return data
@@ -153,7 +214,13 @@ def pack(images: str | Path, captions: str | Path, out: str | Path, size: int = 
     return load_packed(out)
 
 
-def pack_source(source: Source, out: Path, recipe: dict, progress: bool, flushed: Callable[[], None] = lambda: None) -> None:
+def pack_source(
+    source: Source,
+    out: Path,
+    recipe: dict,
+    progress: bool,
+    flushed: Callable[[], None] = lambda: None,
+) -> None:
     """Write what a source gives to a packed set, going on with unfinished work of the same recipe; `flushed` is called when all so far has reached the disk."""
     with disk_full_explained(out):
         work = Unfinished(out, recipe, source.size)
@@ -176,8 +243,15 @@ def load_packed(out: Path) -> CaptionedImages:
 
 
 def _warn_of_change(place: Path, old: dict, new: dict) -> None:
-    changed = [f"{key} {old.get(key)} -> {value}" if key in ("size", "limit") else f"another {key}" for key, value in new.items() if old.get(key) != value]
-    warnings.warn(f"{place} was packed with other arguments ({', '.join(changed)}); starting over", stacklevel=3)
+    changed = [
+        f"{key} {old.get(key)} -> {value}" if key in ("size", "limit") else f"another {key}"
+        for key, value in new.items()
+        if old.get(key) != value
+    ]
+    warnings.warn(
+        f"{place} was packed with other arguments ({', '.join(changed)}); starting over",
+        stacklevel=3,
+    )
 
 
 class Source:
@@ -185,12 +259,18 @@ class Source:
 
     def __init__(self, images: str | Path, captions: str | Path, size: int, limit: int | None):
         if not isinstance(size, (int, np.integer)) or not 8 <= size <= 2048:
-            raise ValueError(f"size is {size!r}; expected the height and width in pixels, a whole number from 8 to 2048")
+            raise ValueError(
+                f"size is {size!r}; expected the height and width in pixels, a whole number from 8 to 2048"
+            )
         if limit is not None and limit < 1:
-            raise ValueError(f"limit is {limit}; expected the number of photos to keep, 1 or more, or None for all")
+            raise ValueError(
+                f"limit is {limit}; expected the number of photos to keep, 1 or more, or None for all"
+            )
         self.folder, self.size, self.limit = Path(images), int(size), limit
         if not self.folder.is_dir():
-            raise FileNotFoundError(f"there is no folder {images}; give the folder that holds the photos")
+            raise FileNotFoundError(
+                f"there is no folder {images}; give the folder that holds the photos"
+            )
         self.records, self.captions, self.info = read_captions(captions)
         self.first = {}  # image id -> its first record; a second one is skipped
         for row, record in enumerate(self.records):
@@ -199,12 +279,20 @@ class Source:
         for number in self.captions.keys() - self.first.keys():
             self.report.add(f"image id {number}", "caption without image", [])
 
-    def read(self, progress: bool, done: list | tuple = ()) -> Iterator[tuple[np.ndarray | None, str | None, list[str]]]:
+    def read(
+        self, progress: bool, done: list | tuple = ()
+    ) -> Iterator[tuple[np.ndarray | None, str | None, list[str]]]:
         """Yield (pixels or None, reason to skip or None, conversions) of each photo after those done, which are only counted."""
         for record, (reason, conversions) in zip(self.records, done):
             self._count(record, reason, conversions)
         total = self.limit or len(self.records)
-        with tqdm(total=total, initial=self.report.kept if self.limit else len(done), desc="reading photos", unit="photo", disable=not progress) as bar:
+        with tqdm(
+            total=total,
+            initial=self.report.kept if self.limit else len(done),
+            desc="reading photos",
+            unit="photo",
+            disable=not progress,
+        ) as bar:
             rows = range(len(done), len(self.records))
             if len(self.kept) == self.limit:
                 return
@@ -248,25 +336,43 @@ class Source:
         except Image.DecompressionBombError:
             return None, "broken image (too many pixels)", []
         except Exception as error:  # broken files raise OSError, SyntaxError, struct.error and more
-            return None, "broken image (cut off)" if "truncated" in str(error) else f"broken image ({type(error).__name__})", []
+            return (
+                None,
+                "broken image (cut off)"
+                if "truncated" in str(error)
+                else f"broken image ({type(error).__name__})",
+                [],
+            )
 
     def require_some(self) -> None:
         if not self.kept:
-            raise ValueError(f"no photo in {self.folder} could be used: {self.report}\nGive the folder that holds the files which the captions file names")
+            raise ValueError(
+                f"no photo in {self.folder} could be used: {self.report}\nGive the folder that holds the files which the captions file names"
+            )
 
     def table(self) -> tuple[list[list[str]], np.ndarray, dict[str, np.ndarray], dict]:
         """Captions, ids, facts and info of the photos kept."""
-        facts = {name: np.array([record[name] for record in self.kept]) for name, kind in (("file_name", str), ("license", int), ("flickr_url", str))
-                 if all(isinstance(record.get(name), kind) for record in self.kept)}
+        facts = {
+            name: np.array([record[name] for record in self.kept])
+            for name, kind in (("file_name", str), ("license", int), ("flickr_url", str))
+            if all(isinstance(record.get(name), kind) for record in self.kept)
+        }
         ids = np.array([record["id"] for record in self.kept], np.int64)
-        return [self.captions[record["id"]] for record in self.kept], ids, facts, {"name": self.folder.name, **self.info}
+        return (
+            [self.captions[record["id"]] for record in self.kept],
+            ids,
+            facts,
+            {"name": self.folder.name, **self.info},
+        )
 
 
 def square(path: Path | BinaryIO, size: int) -> tuple[np.ndarray, list[str]]:
     """Read one photo as (size, size, 3) uint8, with what was done to it."""
     with Image.open(path) as image:
         full = image.size
-        image.draft(None, (int(1.4 * size), int(1.4 * size)))  # a JPEG is decoded at a half, a quarter or an eighth where that is enough: quicker, and close (a test says how close)
+        image.draft(
+            None, (int(1.4 * size), int(1.4 * size))
+        )  # a JPEG is decoded at a half, a quarter or an eighth where that is enough: quicker, and close (a test says how close)
         turn = EXIF_TURNS.get(image.getexif().get(0x0112))
         image, done = _to_rgb(image)
     if turn is not None:
@@ -274,10 +380,19 @@ def square(path: Path | BinaryIO, size: int) -> tuple[np.ndarray, list[str]]:
         full = full[::-1] if turn in SIDEWAYS else full
         done.append("rotated by EXIF")
     done += ["enlarged"] * (min(full) < size)
-    resized = [size * side // min(full) for side in full]  # as torchvision's Resize and CenterCrop round
+    resized = [
+        size * side // min(full) for side in full
+    ]  # as torchvision's Resize and CenterCrop round
     corner = [round((side - size) / 2) for side in resized]
-    box = [edge * now / new for edge, now, new in zip(corner + [side + size for side in corner], image.size * 2, resized * 2)]
-    return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR, box, reducing_gap=2.0)), done
+    box = [
+        edge * now / new
+        for edge, now, new in zip(
+            corner + [side + size for side in corner], image.size * 2, resized * 2
+        )
+    ]
+    return np.asarray(
+        image.resize((size, size), Image.Resampling.BILINEAR, box, reducing_gap=2.0)
+    ), done
 
 
 def _to_rgb(image: Image.Image) -> tuple[Image.Image, list[str]]:
@@ -289,7 +404,9 @@ def _to_rgb(image: Image.Image) -> tuple[Image.Image, list[str]]:
     if mode == "I" or mode.startswith("I;16"):
         image = Image.fromarray((np.asarray(image).clip(0, 65535) // 256).astype(np.uint8))
         done.append("16-bit to 8-bit")
-    kind = {"P": "palette", "PA": "palette", "CMYK": "CMYK", "RGB": "", "RGBA": "", "RGBa": ""}.get(mode, "greyscale" if mode[0] in "1LI" and mode != "LAB" else mode)
+    kind = {"P": "palette", "PA": "palette", "CMYK": "CMYK", "RGB": "", "RGBA": "", "RGBa": ""}.get(
+        mode, "greyscale" if mode[0] in "1LI" and mode != "LAB" else mode
+    )
     done += [f"{kind} to RGB"] * bool(kind)
     if image.mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in image.info:
         image = image.convert("RGBA")
@@ -320,7 +437,11 @@ class Unfinished:
             shutil.rmtree(self.folder, ignore_errors=True)
             self.folder.mkdir(parents=True)
             self.pixels.write_bytes(bytes(128))  # room for the header
-            lines, self.kept, whole = [recipe], 0, self.journal.write_bytes(json.dumps(recipe).encode() + b"\n")
+            lines, self.kept, whole = (
+                [recipe],
+                0,
+                self.journal.write_bytes(json.dumps(recipe).encode() + b"\n"),
+            )
         self.done = lines[1:]
         os.truncate(self.pixels, self._end())
         os.truncate(self.journal, whole)

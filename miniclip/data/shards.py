@@ -11,17 +11,15 @@ import io
 import json
 import random
 import tarfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image
-from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
-from .captioned import CaptionedImages
-from .folders import Report, square
+from miniclip.data.captioned import CaptionedImages
+from miniclip.data.folders import Report, square
 
 PICTURES = ("jpg", "jpeg", "png", "webp")
 
@@ -41,21 +39,43 @@ class Shards:
         ValueError: if there is no shard, or none holds a picture with a caption.
     """
 
-    def __init__(self, where: str | Path | Sequence[str], size: int = 64, pictures: int | None = None, buffer: int = 2000, workers: int = 2):
+    def __init__(
+        self,
+        where: str | Path | Sequence[str],
+        size: int = 64,
+        pictures: int | None = None,
+        buffer: int = 2000,
+        workers: int = 2,
+    ):
         try:
             import braceexpand
             import webdataset  # noqa: F401 - asked for here, so that it is missed before a long work
         except ModuleNotFoundError as error:
-            raise ModuleNotFoundError("shards are read by the library webdataset, which is not here; pip install webdataset", name=error.name) from None
+            raise ModuleNotFoundError(
+                "shards are read by the library webdataset, which is not here; pip install webdataset",
+                name=error.name,
+            ) from None
         if isinstance(where, (str, Path)):
-            found = sorted(map(str, Path(where).glob("*.tar"))) if Path(where).is_dir() else list(braceexpand.braceexpand(str(where)))
+            found = (
+                sorted(map(str, Path(where).glob("*.tar")))
+                if Path(where).is_dir()
+                else list(braceexpand.braceexpand(str(where)))
+            )
         else:
             found = list(map(str, where))
         if not found:
             raise ValueError(f"there is no shard in {where}; expected files ending in .tar")
         if missing := [path for path in found if ":" not in path[2:] and not Path(path).is_file()]:
-            raise FileNotFoundError(f"{len(missing)} of {len(found)} shards are not there, the first is {missing[0]}")
-        self.paths, self.size, self.buffer, self.workers, self.report = found, size, buffer, workers, Report()
+            raise FileNotFoundError(
+                f"{len(missing)} of {len(found)} shards are not there, the first is {missing[0]}"
+            )
+        self.paths, self.size, self.buffer, self.workers, self.report = (
+            found,
+            size,
+            buffer,
+            workers,
+            Report(),
+        )
         first = self.take(2000, paths=found[:1])
         self.captions = first.captions  # of the first shard: for the vocabulary
         self.pictures = pictures or sum(_count(path, len(first)) for path in found)
@@ -80,26 +100,45 @@ class Shards:
             if len(images) == n:
                 break
         if not images:
-            raise ValueError(f"{(paths or self.paths)[0]} holds no picture with a caption that could be read\n{self.report}")
-        return CaptionedImages(np.stack(images), captions, info={"name": f"the first {len(images)} of {len(self.paths)} shards"})
+            raise ValueError(
+                f"{(paths or self.paths)[0]} holds no picture with a caption that could be read\n{self.report}"
+            )
+        return CaptionedImages(
+            np.stack(images),
+            captions,
+            info={"name": f"the first {len(images)} of {len(self.paths)} shards"},
+        )
 
     def _stream(self, paths: Sequence[str], workers: int) -> Iterator[tuple[np.ndarray, list[str]]]:
         """Pictures and captions as the shards hold them; what is broken goes into the report."""
         source = _Reader(list(paths), self.size)
-        loader = DataLoader(source, batch_size=None, num_workers=workers, prefetch_factor=64 if workers else None) if workers else source
+        loader = (
+            DataLoader(
+                source,
+                batch_size=None,
+                num_workers=workers,
+                prefetch_factor=64 if workers else None,
+            )
+            if workers
+            else source
+        )
         for name, pixels, texts, trouble in loader:
             self.report.add(name, trouble or None, [])
             if not trouble:
                 yield np.asarray(pixels), texts
 
-    def _shuffled(self, seed: str, part: tuple[int, int]) -> Iterator[tuple[np.ndarray, list[str]]]:
+    def shuffled(self, seed: str, part: tuple[int, int]) -> Iterator[tuple[np.ndarray, list[str]]]:
         """Without end: the shards of this process in another order each time, pictures drawn at random from a buffer."""
         rng, held, epoch = random.Random(f"shards {seed} {part}"), [], 0
         while True:
             order = list(self.paths)
-            random.Random(f"order {seed} {epoch}").shuffle(order)  # the same for all processes, which then share them out
+            random.Random(f"order {seed} {epoch}").shuffle(
+                order
+            )  # the same for all processes, which then share them out
             before = self.report.kept
-            for item in self._stream(order[part[0] :: part[1]], min(self.workers, len(order) // part[1])):
+            for item in self._stream(
+                order[part[0] :: part[1]], min(self.workers, len(order) // part[1])
+            ):
                 if len(held) < self.buffer:
                     held.append(item)
                     continue
@@ -108,21 +147,13 @@ class Shards:
                 yield item
             if self.report.kept == before:
                 raise ValueError(f"a whole round through the shards gave no picture\n{self.report}")
-            if len(held) < self.buffer:  # fewer pictures than the buffer holds: empty it, or nothing would come
+            if (
+                len(held) < self.buffer
+            ):  # fewer pictures than the buffer holds: empty it, or nothing would come
                 rng.shuffle(held)
                 while held:
                     yield held.pop()
             epoch += 1
-
-    def batches(self, tokenizer, config, recipe, device: torch.device, part: tuple[int, int] = (0, 1)) -> Callable[[int], tuple[Tensor, Tensor]]:
-        """What `train` takes its batches from. A stream cannot be rewound: a training that goes on starts with another order of the shards.
-
-        Raises:
-            ValueError: if there are fewer shards than processes.
-        """
-        if len(self.paths) < part[1]:
-            raise ValueError(f"{part[1]} processes need as many shards, there are {len(self.paths)}")
-        return _StreamedBatches(self, tokenizer, config, recipe, device, part)
 
 
 def _count(path: str, otherwise: int) -> int:
@@ -137,27 +168,6 @@ def _count(path: str, otherwise: int) -> int:
             return sum(name.rpartition(".")[2].lower() in PICTURES for name in tar.getnames())
     except tarfile.TarError:
         return 0  # reading will say what is wrong with it
-
-
-class _StreamedBatches:
-    def __init__(self, shards: Shards, tokenizer, config, recipe, device: torch.device, part: tuple[int, int]):
-        self.shards, self.tokenizer, self.config, self.recipe, self.device, self.part = shards, tokenizer, config, recipe, device, part
-        self.mean, self.std = (torch.tensor(value, device=device).view(3, 1, 1) for value in (config.mean, config.std))
-        self.stream = None
-
-    def __call__(self, step: int) -> tuple[Tensor, Tensor]:
-        from ..augment import augment, shrink, to_device
-        from ..train import random_numbers
-
-        B, recipe = self.recipe.batch_size // self.part[1], self.recipe
-        self.stream = self.stream or self.shards._shuffled(f"{recipe.seed} {step}", self.part)
-        pictures, captions = zip(*(next(self.stream) for _ in range(B)))
-        rng = random_numbers(recipe.seed, "stream", step, self.part[0])
-        chosen = [texts[int(chance * len(texts))] for row in torch.rand(recipe.captions, B, generator=rng).tolist() for chance, texts in zip(row, captions)]
-        tokens = self.tokenizer(chosen, self.config.context_length, truncate=True)
-        images = to_device(shrink(np.stack(pictures), self.config.image_size, recipe.crop), self.device)
-        images = augment(images.permute(0, 3, 1, 2).float() / 255, self.config.image_size, recipe, torch.rand(6, B, generator=rng))
-        return (images - self.mean) / self.std, tokens.to(self.device)
 
 
 class _Reader(IterableDataset):
@@ -176,7 +186,9 @@ class _Reader(IterableDataset):
             return True
 
         # The processes have their shares already (`nodesplitter`); workers share what is left among them.
-        for sample in webdataset.WebDataset(self.paths, shardshuffle=False, nodesplitter=None, empty_check=False, handler=note):
+        for sample in webdataset.WebDataset(
+            self.paths, shardshuffle=False, nodesplitter=None, empty_check=False, handler=note
+        ):
             yield from ((name, np.empty(0, np.uint8), [], trouble) for name, trouble in broken)
             broken.clear()
             yield _read(sample, self.size)
@@ -189,10 +201,18 @@ def _read(sample: dict, size: int) -> tuple[str, np.ndarray, list[str], str]:
     if picture is None:
         return name, nothing, [], "no picture"
     try:
-        texts = [sample["txt"].decode()] if "txt" in sample else json.loads(sample.get("json", b"{}")).get("caption") or []
+        texts = (
+            [sample["txt"].decode()]
+            if "txt" in sample
+            else json.loads(sample.get("json", b"{}")).get("caption") or []
+        )
     except ValueError as error:
         return name, nothing, [], f"broken caption ({type(error).__name__})"
-    texts = [" ".join(text.split()) for text in ([texts] if isinstance(texts, str) else texts) if isinstance(text, str) and text.strip()]
+    texts = [
+        " ".join(text.split())
+        for text in ([texts] if isinstance(texts, str) else texts)
+        if isinstance(text, str) and text.strip()
+    ]
     if not texts:
         return name, nothing, [], "no caption"
     try:

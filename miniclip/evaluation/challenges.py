@@ -1,0 +1,400 @@
+"""What CLIP is poor at, as the paper says of itself (3.1.5, 6), made of Picturebook scenes: models of car, species of flower, counting, the distance
+to the nearest car, left and right, which thing has which colour, "no", text on a picture, and real handwritten digits. Taught in notebook 08.
+
+Each challenge says for every picture between which sentences a model has to choose, so it can be asked of any model with `encode_image` and `encode_text`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFont
+
+from miniclip.data.world import COLORS, CONCEPTS, PLACES, STARTER, Scene, Thing, article
+from miniclip.data.world.captions import MODEL_NAMES, NUMBERS
+from miniclip.data.world.things import plural
+from miniclip.zeroshot import Score, image_features, text_features, wilson
+
+NUMBER_WORDS = NUMBERS[1:]  # one to six
+DISTANCES = {"near": "close by", "middle": "some way off", "far": "far away"}
+WORDS = tuple(
+    noun for noun in STARTER if CONCEPTS[noun].word == noun and plural(noun) != noun
+)  # one meaning, one word, and a plural of its own
+PAINTABLE = tuple(noun for noun in WORDS if set(CONCEPTS[noun].art) == set(CONCEPTS[noun].family))
+
+
+@dataclass(frozen=True)
+class Challenge:
+    """Pictures, each with the sentences to choose from.
+
+    `images` uint8 (N, S, S, 3); `candidates`, for each picture its C sentences; `right` (N,), which of them is true;
+    `labels`, what the C places stand for where they mean the same for all pictures (for a linear probe), else None.
+    """
+
+    images: np.ndarray
+    candidates: list[list[str]]
+    right: np.ndarray
+    labels: tuple[str, ...] | None = None
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, rows: slice) -> Challenge:
+        """Some of it: `challenge[:100]`."""
+        return Challenge(self.images[rows], self.candidates[rows], self.right[rows], self.labels)
+
+    @property
+    def targets(self) -> np.ndarray:
+        """The right label of each picture, for a linear probe: (N,)."""
+        return np.array(self.labels)[self.right]
+
+
+def cosines(model, challenge: Challenge) -> torch.Tensor:
+    """Of each picture and each of its candidates: (N, C)."""
+    features = image_features(model, challenge.images)  # (N, E)
+    position = {
+        text: row
+        for row, text in enumerate(
+            dict.fromkeys(text for texts in challenge.candidates for text in texts)
+        )
+    }
+    vectors = text_features(model, list(position))
+    own = vectors[
+        torch.tensor([[position[text] for text in texts] for texts in challenge.candidates])
+    ]  # (N, C, E)
+    return torch.einsum("ne,nce->nc", features, own)
+
+
+def choose(model, challenge: Challenge) -> Score:
+    """Zero-shot: how often is the true sentence the nearest of a picture's candidates?"""
+    guesses = cosines(model, challenge).argmax(dim=1).numpy()
+    hits = int((guesses == challenge.right).sum())
+    return Score(
+        hits / len(guesses),
+        wilson(hits, len(guesses)),
+        len(guesses),
+        1 / len(challenge.candidates[0]),
+        guesses,
+    )
+
+
+def _make(
+    n: int,
+    size: int,
+    key: str,
+    seed: int,
+    one: Callable[[Random, int], tuple[Scene, list[str], int]],
+    labels: Sequence[str] | None = None,
+) -> Challenge:
+    """n pictures by a function of chance and number that gives a scene, its candidates and which is right."""
+    rows = [one(Random(f"{key} {seed} {index}"), index) for index in range(n)]
+    return Challenge(
+        np.stack([scene.draw(size) for scene, _, _ in rows]),
+        [texts for _, texts, _ in rows],
+        np.array([right for _, _, right in rows]),
+        tuple(labels) if labels else None,
+    )
+
+
+def _place(rng: Random) -> str:
+    return rng.choice(tuple(PLACES))
+
+
+def _paint(rng: Random, noun: str, model: int = 0) -> str | None:
+    return rng.choice(tuple(COLORS)) if CONCEPTS[noun].art[model] in CONCEPTS[noun].family else None
+
+
+def models(noun: str, n: int = 300, size: int = 64, seed: int = 0) -> Challenge:
+    """Which model of car, which species of flower? Captions say "car" and "flower" for all of them. (Fine-grained classes.)
+
+    Raises:
+        ValueError: for a noun without named models.
+    """
+    if noun not in MODEL_NAMES:
+        raise ValueError(f"only {' and '.join(MODEL_NAMES)} have named models, not {noun!r}")
+    names, count = MODEL_NAMES[noun], len(CONCEPTS[noun].art)
+
+    def one(rng: Random, index: int):
+        right = index % count
+        thing = Thing(
+            noun,
+            _paint(rng, noun, right),
+            (rng.uniform(0.35, 0.65), rng.uniform(0.45, 0.65)),
+            rng.uniform(0.5, 0.8),
+            right,
+            rng.random() < 0.5,
+        )
+        return (
+            Scene(_place(rng), [thing]),
+            [f"a picture of {article(name)}." for name in names],
+            right,
+        )
+
+    return _make(n, size, f"models {noun}", seed, one, names)
+
+
+def _spots(rng: Random, count: int, size: float, tries: int = 200) -> list[tuple[float, float]]:
+    """Places for things of one size that do not hide each other."""
+    spots: list[tuple[float, float]] = []
+    for _ in range(tries):
+        spot = rng.uniform(size / 2, 1 - size / 2), rng.uniform(size / 2, 1 - size / 2)
+        if all(max(abs(spot[0] - x), abs(spot[1] - y)) > size for x, y in spots):
+            spots.append(spot)
+        if len(spots) == count:
+            return spots
+    return _spots(rng, count, size)
+
+
+def counting(n: int = 300, size: int = 64, seed: int = 0) -> Challenge:
+    """How many, from one to six? All things of a picture are alike, and no smaller where there are more."""
+
+    def one(rng: Random, index: int):
+        count, noun, side = index % 6 + 1, rng.choice(WORDS), rng.uniform(0.2, 0.26)
+        paint = _paint(rng, noun)
+        things = [Thing(noun, paint, spot, side) for spot in _spots(rng, count, side)]
+        return (
+            Scene(_place(rng), things),
+            [
+                f"a picture of {article(noun) if word == 'one' else f'{word} {plural(noun)}'}."
+                for word in NUMBER_WORDS
+            ],
+            count - 1,
+        )
+
+    return _make(n, size, "counting", seed, one, NUMBER_WORDS)
+
+
+def distance(n: int = 300, size: int = 64, seed: int = 0) -> Challenge:
+    """How far away is the nearest car: near, some way off or far? Two or three cars stand in a street, the smaller the farther. (As in KITTI.)"""
+    sides = {"near": (0.5, 0.62), "middle": (0.28, 0.36), "far": (0.13, 0.18)}
+
+    def one(rng: Random, index: int):
+        right = index % 3
+        nearest = rng.uniform(*sides[tuple(sides)[right]])
+        things = []
+        for side in sorted(
+            [nearest] + [rng.uniform(0.1, nearest) for _ in range(rng.randint(1, 2))]
+        ):
+            model = rng.randrange(len(CONCEPTS["car"].art))
+            things.append(
+                Thing(
+                    "car",
+                    _paint(rng, "car", model),
+                    (rng.uniform(side / 2, 1 - side / 2), 0.55 + 0.4 * side),
+                    side,
+                    model,
+                    rng.random() < 0.5,
+                )
+            )
+        return Scene("street", things), [f"a car {words}." for words in DISTANCES.values()], right
+
+    return _make(n, size, "distance", seed, one, tuple(DISTANCES))
+
+
+def sides(
+    n: int = 300, size: int = 64, seed: int = 0, words: tuple[str, str] | None = None
+) -> Challenge:
+    """Which of two things is to the left of the other? The same words in another order.
+
+    Args:
+        words: the same two things in all pictures, so that a linear probe can be asked; by default others each time.
+    """
+
+    def one(rng: Random, index: int):
+        (a, b), swapped = words or rng.sample(WORDS, 2), index % 2
+        left, right = (b, a) if swapped else (a, b)
+        things = [
+            Thing(left, _paint(rng, left), (0.27, rng.uniform(0.5, 0.65)), 0.45),
+            Thing(right, _paint(rng, right), (0.73, rng.uniform(0.5, 0.65)), 0.45),
+        ]
+        return (
+            Scene(_place(rng), things),
+            [
+                f"{article(a)} to the left of {article(b)}",
+                f"{article(b)} to the left of {article(a)}",
+            ],
+            swapped,
+        )
+
+    return _make(n, size, "sides", seed, one, words)
+
+
+def attributes(
+    n: int = 300,
+    size: int = 64,
+    seed: int = 0,
+    words: tuple[str, str] | None = None,
+    colors: tuple[str, str] | None = None,
+) -> Challenge:
+    """Which of two things has which colour? "a red car and a blue dog" against "a blue car and a red dog": the same words. (Yuksekgonul et al. 2023, Thrush et al. 2022.)
+
+    Args:
+        words, colors: the same in all pictures, so that a linear probe can be asked; by default others each time.
+    """
+
+    def one(rng: Random, index: int):
+        (a, b), (p, q), swapped = (
+            words or rng.sample(PAINTABLE, 2),
+            colors or rng.sample(tuple(COLORS), 2),
+            index % 2,
+        )
+        spots = [(0.27, rng.uniform(0.5, 0.65)), (0.73, rng.uniform(0.5, 0.65))]
+        rng.shuffle(spots)
+        c, d = (q, p) if swapped else (p, q)
+        return (
+            Scene(_place(rng), [Thing(a, c, spots[0], 0.45), Thing(b, d, spots[1], 0.45)]),
+            [f"{article(f'{x} {a}')} and {article(f'{y} {b}')}" for x, y in ((p, q), (q, p))],
+            swapped,
+        )
+
+    return _make(n, size, "attributes", seed, one, colors)
+
+
+def negation(
+    n: int = 300, size: int = 64, seed: int = 0, words: tuple[str, str] | None = None
+) -> Challenge:
+    """What is there and what is not? "a dog and no cat" against "a cat and no dog": the same words, under a picture of one of the two.
+
+    Args:
+        words: the same two things in all pictures, so that a linear probe can be asked; by default others each time.
+    """
+
+    def one(rng: Random, index: int):
+        (a, b), swapped = words or rng.sample(WORDS, 2), index % 2
+        there = b if swapped else a
+        texts = [f"a picture of {article(x)} and no {y}." for x, y in ((a, b), (b, a))]
+        return (
+            Scene(
+                _place(rng), [Thing(there, _paint(rng, there), (0.5, 0.58), rng.uniform(0.5, 0.75))]
+            ),
+            texts,
+            swapped,
+        )
+
+    return _make(n, size, "negation", seed, one, words)
+
+
+def written(n: int = 300, size: int = 64, seed: int = 0, text: bool = True) -> Challenge:
+    """A picture of one thing with the name of another written across it: which of the two is it a picture of? (Typographic attack: Goh et al. 2021.)
+
+    Args:
+        text: False for the same pictures without the word, to compare with.
+    """
+
+    def one(rng: Random, index: int):
+        (there, word), swapped = rng.sample(WORDS, 2), index % 2
+        texts = [f"a picture of {article(a)}." for a in (there, word)]
+        return (
+            Scene(
+                _place(rng), [Thing(there, _paint(rng, there), (0.5, 0.5), rng.uniform(0.5, 0.7))]
+            ),
+            texts[::-1] if swapped else texts,
+            swapped,
+        )
+
+    made = _make(n, size, "written", seed, one)
+    if not text:
+        return made
+    font, images = ImageFont.load_default(size=max(8, size // 5)), []
+    for pixels, texts, right in zip(made.images, made.candidates, made.right):
+        picture = Image.fromarray(pixels)
+        pen, word = (
+            ImageDraw.Draw(picture),
+            texts[1 - right].removeprefix("a picture of ").rstrip(".").split(" ", 1)[-1],
+        )
+        box = pen.textbbox((size // 2, size * 0.86), word, font=font, anchor="mm")
+        pen.rectangle((box[0] - 2, box[1] - 1, box[2] + 2, box[3] + 1), fill="white")
+        pen.text((size // 2, size * 0.86), word, font=font, anchor="mm", fill="black")
+        images.append(np.asarray(picture))
+    return Challenge(np.stack(images), made.candidates, made.right)
+
+
+def digits(n: int = 1797, size: int = 64) -> Challenge:
+    """Real handwritten digits, 8 x 8 pixels each (scikit-learn's, from UCI: Alpaydin and Kaynak 1998), made larger: like nothing in the drawn world."""
+    from sklearn.datasets import load_digits
+
+    found = load_digits()
+    rows = np.random.default_rng(0).permutation(len(found.images))[:n]
+    shades = (255 - found.images[rows] * 255 / 16).astype(np.uint8)  # black on white
+    images = np.stack(
+        [
+            np.asarray(
+                Image.fromarray(one).resize((size, size), Image.Resampling.BICUBIC).convert("RGB")
+            )
+            for one in shades
+        ]
+    )
+    words = ("zero", *NUMBER_WORDS, "seven", "eight", "nine")
+    return Challenge(
+        images,
+        [[f"a picture of the number {word}." for word in words]] * len(rows),
+        found.target[rows],
+        words,
+    )
+
+
+REAL = {
+    "MNIST": "a picture of the number {}.",
+    "CIFAR10": "a picture of {}.",
+}  # sets of torchvision, and what to ask of them
+
+
+def real(
+    name: str,
+    n: int = 1000,
+    size: int = 64,
+    train: bool = False,
+    root: str | Path = "datasets/torchvision",
+    download: bool = False,
+) -> Challenge:
+    """Real pictures that torchvision knows: "MNIST" (LeCun et al. 1998) or "CIFAR10" (Krizhevsky 2009), n of them by chance, resized.
+
+    Args:
+        train: of the training set, for a linear probe; else of the test set.
+        root: the folder that holds them, as torchvision lays them out. download: fetch them if they are not there (12 and 170 MB).
+    Raises:
+        ValueError: for another name. FileNotFoundError: if they are not there and not to be fetched.
+    """
+    if name not in REAL:
+        raise ValueError(f"there is no set {name!r} here; there are {', '.join(REAL)}")
+    from torchvision import datasets
+
+    try:
+        found = getattr(datasets, name)(str(root), train=train, download=download)
+    except RuntimeError as error:  # what torchvision says of missing or broken files
+        raise FileNotFoundError(
+            f"{name} is not in {root} ({error}); fetch it with challenges.real({name!r}, root={str(root)!r}, download=True)"
+        ) from error
+    rows = np.random.default_rng(0).permutation(len(found))[:n]
+    words = [label.split(" - ")[-1] for label in found.classes]  # MNIST's are "0 - zero"
+    names = words if name == "MNIST" else [article(word) for word in words]
+    images = np.stack(
+        [
+            np.asarray(found[row][0].convert("RGB").resize((size, size), Image.Resampling.BICUBIC))
+            for row in rows
+        ]
+    )
+    return Challenge(
+        images,
+        [[REAL[name].format(one) for one in names]] * len(rows),
+        np.array([int(found.targets[row]) for row in rows]),
+        tuple(words),
+    )
+
+
+CHALLENGES: dict[str, Callable[..., Challenge]] = {
+    "car models": lambda **options: models("car", **options),
+    "flower species": lambda **options: models("flower", **options),
+    "counting": counting,
+    "distance to the nearest car": distance,
+    "left and right": sides,
+    "whose colour": attributes,
+    "no": negation,
+    "a word on the picture": written,
+    "handwritten digits": digits,
+}

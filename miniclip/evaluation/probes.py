@@ -1,0 +1,224 @@
+"""How good are the features? A linear classifier on top of them, with many labels and with few; fine-tuning, and averaging with what was before
+(paper 3.1.5, 3.2, A.3; WiSE-FT: Wortsman et al. 2022). Taught in notebook 05.
+"""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
+from torch import Tensor, nn
+
+from miniclip.zeroshot import Score, wilson
+
+STRENGTHS = np.logspace(-6, 6, 97)  # what the paper sweeps: eight values for each factor of ten
+
+
+def features(model, images, batch_size: int = 256) -> np.ndarray:
+    """What the image tower says of pictures before it projects them into the shared space: what linear probes stand on (paper A.3).
+
+    Args:
+        model: a CLIP; of anything else, what `encode_image` gives.
+        images: uint8 (N, H, W, 3) or a `CaptionedImages`.
+    Returns:
+        (N, D) float32.
+    """
+    images = np.asarray(getattr(images, "images", images))
+    tower = (
+        (lambda x: model.visual.features(model.preprocess(x)))
+        if hasattr(model, "visual")
+        else model.encode_image
+    )
+    with torch.inference_mode():
+        return torch.cat(
+            [
+                tower(images[start : start + batch_size]).float().cpu()
+                for start in range(0, len(images), batch_size)
+            ]
+        ).numpy()
+
+
+def pixels(images, size: int = 16) -> np.ndarray:
+    """The raw pixels of pictures as features, the rival that knows nothing: made size x size, (N, 3 size^2) float32 in [0, 1]."""
+    x = (
+        torch.from_numpy(np.array(getattr(images, "images", images))).permute(0, 3, 1, 2).float()
+        / 255
+    )
+    return F.interpolate(x, (size, size), mode="area").flatten(1).numpy()
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A linear classifier on features: how often it was `right` on the test, the `strength` C that was chosen (the inverse of L2's weight), and `classifier` itself."""
+
+    test_score: Score
+    C: float
+    classifier: Pipeline
+
+
+def _fit(x: np.ndarray, y: Sequence[str], C: float) -> Pipeline:
+    probe = make_pipeline(
+        StandardScaler(), LogisticRegression(C=C, max_iter=1000)
+    )  # L-BFGS, as in the paper
+    # On few numbers threads only wait for each other: a sweep on the pixels of 240 pictures took ten times as long on two of them.
+    with threadpool_limits(1 if x.size < 2_000_000 else None), warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore", ConvergenceWarning
+        )  # the paper, too, stops after 1,000 iterations
+        warnings.filterwarnings(
+            "ignore", "The number of unique classes"
+        )  # it is, with one picture of each
+        return probe.fit(x, y)
+
+
+def choose_C(x: np.ndarray, y: Sequence[str], val_x: np.ndarray, val_y: Sequence[str]) -> float:
+    """The strength C, of 97 from 1e-6 to 1e6, that does best on validation: seven far apart, then closer and closer around the best (paper A.3)."""
+    score: dict[int, float] = {}
+    step, around = 16, range(0, len(STRENGTHS), 16)
+    while step:
+        for index in around:
+            if 0 <= index < len(STRENGTHS) and index not in score:
+                score[index] = float(
+                    (_fit(x, y, STRENGTHS[index]).predict(val_x) == np.asarray(val_y)).mean()
+                )
+        best = max(score, key=lambda index: (score[index], -index))  # of equals the simplest
+        step //= 2
+        around = (best - step, best + step)
+    return float(STRENGTHS[best])
+
+
+def linear_probe(
+    x: np.ndarray,
+    y: Sequence[str],
+    test_x: np.ndarray,
+    test_y: Sequence[str],
+    C: float | None = None,
+    seed: int = 0,
+) -> Probe:
+    """Train logistic regression on features, and test it on others.
+
+    Args:
+        x, test_x: features (N, D), (M, D). y, test_y: their labels.
+        strength: C; None to choose it on a fifth of the training set that is held out for that, never on the test.
+        seed: decides which fifth.
+    Returns:
+        a `Probe`, fitted on all of x.
+    Raises:
+        ValueError: if features and labels disagree in number, or there are fewer than two classes.
+    """
+    y, test_y = np.asarray(y), np.asarray(test_y)
+    if len(x) != len(y) or len(test_x) != len(test_y) or len(set(y)) < 2:
+        raise ValueError(
+            f"expected a label for each row and two classes at least; got {len(x)} rows with {len(y)} labels of {len(set(y))} classes, {len(test_x)} with {len(test_y)}"
+        )
+    if C is None:
+        often = min(np.unique(y, return_counts=True)[1]) >= 5
+        parts = train_test_split(
+            x, y, test_size=0.2, random_state=seed, stratify=y if often else None
+        )
+        C = choose_C(parts[0], parts[2], parts[1], parts[3])
+    probe = _fit(x, y, C)
+    guesses = probe.predict(test_x)
+    hits = int((guesses == test_y).sum())
+    classes = probe.classes_.tolist()
+    return Probe(
+        Score(
+            hits / len(test_y),
+            wilson(hits, len(test_y)),
+            len(test_y),
+            1 / len(classes),
+            np.array([classes.index(guess) for guess in guesses]),
+        ),
+        C,
+        probe,
+    )
+
+
+def few_shot(
+    x: np.ndarray,
+    y: Sequence[str],
+    test_x: np.ndarray,
+    test_y: Sequence[str],
+    shots: Sequence[int] = (1, 2, 4, 8, 16),
+    draws: int = 5,
+    C: float = 0.1,
+    seed: int = 0,
+) -> dict[int, np.ndarray]:
+    """Linear probes that saw only a few pictures of each class (paper, Figure 6).
+
+    Args:
+        x, y, test_x, test_y: as for `linear_probe`; of each class there must be at least max(shots) rows.
+        shots: pictures of each class; draws: for each number, as many probes, each on other pictures.
+        strength: C, the same for all: with so few pictures there are none to choose it by.
+    Returns:
+        {shots: accuracy in [0, 1] of each draw (draws,)}.
+    Raises:
+        ValueError: if a class has too few pictures.
+    """
+    y, test_y, rng = np.asarray(y), np.asarray(test_y), np.random.default_rng(seed)
+    members = {label: np.nonzero(y == label)[0] for label in np.unique(y)}
+    if min(map(len, members.values())) < max(shots):
+        scarce = min(members, key=lambda label: len(members[label]))
+        raise ValueError(
+            f"{max(shots)} shots need as many pictures of every class; of {scarce!r} there are {len(members[scarce])}"
+        )
+    accuracy: dict[int, list[float]] = {number: [] for number in shots}
+    for _ in range(draws):
+        order = {label: rng.permutation(rows) for label, rows in members.items()}
+        for number in shots:
+            rows = np.concatenate([rows[:number] for rows in order.values()])
+            accuracy[number].append(
+                float((_fit(x[rows], y[rows], C).predict(test_x) == test_y).mean())
+            )
+    return {number: np.array(values) for number, values in accuracy.items()}
+
+
+def fine_tune(
+    model, data, targets: Sequence[str], labels: Sequence[str], vectors: Tensor, **options
+):
+    """Train a copy of a CLIP's image tower on labels, from its zero-shot classifier on.
+
+    BatchNorm keeps the statistics that it has, as is usual in fine-tuning: if they follow the new pictures, the weights meet
+    everything else under statistics that are not theirs, and most of what looks forgotten is that (notebook 05 measures it).
+
+    Args:
+        model: a CLIP, which is left as it is.
+        data: a `CaptionedImages`. targets: the right label of each picture. labels: C names; vectors: (C, E), their zero-shot classifier.
+        options: of `baselines.supervised`: seen, recipe (a third of a training's learning rate, or less), score, keep_statistics=False, ...
+    Returns:
+        (a `baselines.Classifier`, its `History`).
+    """
+    from miniclip.evaluation.baselines import supervised
+
+    return supervised(
+        data, targets, labels, copy.deepcopy(model), vectors, **{"keep_statistics": True} | options
+    )
+
+
+def average(before: nn.Module, after: nn.Module, share: float) -> nn.Module:
+    """A model whose weights lie between those of two of one shape: (1 - share) before + share after (WiSE-FT).
+
+    Raises:
+        ValueError: if the two are of different shapes.
+    """
+    between, others = copy.deepcopy(before), after.state_dict()
+    if {name: weight.shape for name, weight in between.state_dict().items()} != {
+        name: weight.shape for name, weight in others.items()
+    }:
+        raise ValueError("only models of the same shape can be averaged")
+    with torch.no_grad():
+        for name, weight in between.state_dict().items():
+            if weight.is_floating_point():
+                weight.lerp_(others[name].to(weight.device), share)
+    return between

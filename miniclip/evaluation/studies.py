@@ -1,0 +1,308 @@
+"""Comparisons of trainings, too long for a class: each is one command, `python -m miniclip study NAME`.
+
+A study writes down what it measured part by part, so that it can be stopped and taken up again. Their results ship in `results/`, the models that
+notebooks look at in `checkpoints/`. Taught in notebooks 02 and 06 to 08.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from miniclip.checkpoint import save as save_checkpoint
+from miniclip.config import CLIPConfig
+from miniclip.data import CaptionedImages, CaptionStyle, World, picturebook
+from miniclip.device import PRECISIONS
+from miniclip.evaluation.baselines import (
+    Baseline,
+    Captioner,
+    bag_of_words,
+    captioner,
+    contrast_of_bags,
+    evaluate_baseline,
+    save_baseline,
+    supervised,
+)
+from miniclip.evaluation.benchmarks import CHOICE_SEED, TEST_SEED, questions, scorer, single_objects
+from miniclip.evaluation.challenges import CHALLENGES, choose
+from miniclip.evaluation.shifts import HOME, WIDE, ask_all, shifted, which_thing
+from miniclip.model import CLIP
+from miniclip.tools.bench import seconds_of, training_step
+from miniclip.training.clip import train
+from miniclip.training.recipe import Recipe
+from miniclip.zeroshot import evaluate
+
+RESULTS = Path(__file__).parents[1] / "results"
+LOOKS = (0.01, 0.03, 0.06, *(tenth / 10 for tenth in range(1, 11)))  # most happens early
+
+
+def result(name: str) -> dict:
+    """What a study measured, part by part, as it ships; ValueError for a study that there is not."""
+    if name not in STUDIES:
+        raise ValueError(f"there is no study {name!r}; there are {', '.join(STUDIES)}")
+    return json.loads((RESULTS / f"{name.replace(' ', '-')}.json").read_text())
+
+
+class Log:
+    """A JSON file that grows part by part (a part that is there already is not measured again), and a folder for trained models, if they are to be kept."""
+
+    def __init__(self, path: Path, models: Path | None = None):
+        self.path, self.models, self.parts = (
+            path,
+            models,
+            json.loads(path.read_text()) if path.is_file() else {},
+        )
+
+    def part(self, name: str, measure: Callable[[], object]):
+        """What was measured under a name, JSON-able; measured and written down now if it was not before."""
+        if name not in self.parts:
+            self.parts[name] = measure()
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = self.path.with_suffix(".part")
+            temporary.write_text(json.dumps(self.parts, indent=1))
+            os.replace(temporary, self.path)
+        return self.parts[name]
+
+    def keep(self, name: str, model: CLIP | Baseline, study: str) -> None:
+        """Save a trained model, small, if models are to be kept."""
+        if self.models is not None:
+            path = self.models / f"{name}.safetensors"
+            save_baseline(model, path, {"study": study}) if isinstance(
+                model, Baseline
+            ) else save_checkpoint(model, path, {"study": study}, half=True)
+
+
+def figure_2(
+    log: Log,
+    seen: int = 48_000,
+    pictures: int = 50_000,
+    tests: int = 400,
+    precision: str | None = None,
+) -> None:
+    """Contrast (with a transformer or a bag of words to read the text), predict the bag of words, write the caption: the same tower, pictures, order and budget (the paper's Figure 2).
+
+    The learning rate of each is chosen among four by runs of a quarter of the budget, on pictures that are not the test's.
+    """
+    world = World.starter()
+    data = picturebook(pictures, 0, 48, world)
+    choice, test = (single_objects(world, tests, 48, seed) for seed in (CHOICE_SEED, TEST_SEED))
+    spare = single_objects(
+        world, min(100, tests), 48, CHOICE_SEED + 1
+    )  # without labels, to see what a rival says of any picture
+
+    def naming(pictures: CaptionedImages):
+        q = questions(pictures)["object"]
+
+        def score(model) -> dict[str, float]:
+            if not isinstance(model, Baseline):
+                return {
+                    "object": evaluate(
+                        model, pictures, q.targets, q.labels, "a picture of {}.", q.names
+                    ).accuracy
+                }
+            names = q.names if isinstance(model, Captioner) else q.labels
+            return {
+                "object": evaluate_baseline(
+                    model, pictures, q.targets, q.labels, names, calibrate=spare
+                ).accuracy
+            }
+
+        return score
+
+    def run(
+        objective: str, lr: float, seen: int, pictures: CaptionedImages, scores, keep: str = ""
+    ) -> list[dict]:
+        make = {
+            "contrast": train,
+            "contrast of bags": contrast_of_bags,
+            "bag of words": bag_of_words,
+            "language model": captioner,
+        }[objective]
+        model, history = make(
+            data,
+            "nano",
+            seen=seen,
+            recipe=Recipe(lr=lr, muon_lr=3 * lr),
+            eval_fn=naming(pictures),
+            eval_at=scores,
+            precision=precision,
+        )
+        if keep:
+            log.keep(keep, model, "figure 2")
+        return [{key: row[key] for key in ("seen", "loss", "object")} for row in history.rows]
+
+    for objective, name in (
+        ("contrast", "contrast-nano"),
+        ("contrast of bags", ""),
+        ("bag of words", "words-nano"),
+        ("language model", "writer-nano"),
+    ):
+        rates = log.part(
+            f"{objective}, rates",
+            lambda: {
+                str(lr): run(objective, lr, seen // 4, choice, 1)[-1]["object"]
+                for lr in (5e-4, 1e-3, 2e-3, 4e-3)
+            },
+        )
+        log.part(
+            objective,
+            lambda: run(objective, float(max(rates, key=rates.get)), seen, test, LOOKS, name),
+        )
+    log.part(
+        "about",
+        lambda: {
+            "test pictures": len(test),
+            "labels": len(questions(test)["object"].labels),
+            "precision": precision or "fp32",
+        },
+    )
+
+
+def robustness(
+    log: Log,
+    seen: int = 51_200,
+    pictures: int = 50_000,
+    tests: int = 500,
+    precision: str | None = None,
+) -> None:
+    """Captions against labels, and a narrow world against a wide one: four trainings of one tower, measured along the way at home and under shift."""
+    sets = shifted(tests)
+    options = {
+        "seen": seen,
+        "scores": LOOKS,
+        "precision": precision,
+        "score": lambda model: {
+            name: score.accuracy for name, score in ask_all(model, sets).items()
+        },
+    }
+
+    def run(told: str, world: World, keep: str = "") -> list[dict]:
+        data = picturebook(pictures, 0, 48, world)
+        if told == "captions":
+            model, history = train(data, "nano", **options)
+        else:
+            q = which_thing(data)
+            model, history = supervised(data, q.targets, q.labels, "nano", **options)
+        if keep:
+            log.keep(keep, model, "robustness")
+        return history.rows
+
+    for told in ("captions", "labels"):
+        log.part(told, lambda: run(told, HOME, f"{told}-nano"))
+        log.part(f"{told}, wide", lambda: run(told, WIDE))
+    log.part("about", lambda: {"test pictures": tests, "precision": precision or "fp32"})
+
+
+def counted_world(n: int, size: int, seed: int, captions: CaptionStyle) -> CaptionedImages:
+    """Pictures of one to six things of a kind, anywhere and small whatever their number, and of single larger ones: n of each."""
+    several = World(
+        nouns="starter",
+        objects={1: 0.25, 2: 0.15, 3: 0.15, 4: 0.15, 5: 0.15, 6: 0.15},
+        same_kind_prob=1,
+        sizes=(0.18, 0.28),
+        spacing="any",
+        styles={"full": 1},
+    )
+    return picturebook(n, seed, size, several, captions) + picturebook(
+        n, seed + 1, size, World(nouns="starter", objects=1, styles={"full": 1}), captions
+    )
+
+
+SILENT = CaptionStyle(count=0.0, model=0.0)
+TELLING = CaptionStyle(count=0.9, model=0.5)
+
+
+def repair(
+    log: Log,
+    seen: int = 128_000,
+    pictures: int = 80_000,
+    tests: int = 300,
+    precision: str | None = None,
+) -> None:
+    """Two trainings on the same pictures: captions that never count nor name models and species, and captions that do."""
+    config = CLIPConfig.preset("nano", image_size=64)
+    challenges = {
+        name: CHALLENGES[name](n=tests, size=64)
+        for name in ("counting", "car models", "flower species", "left and right", "whose colour")
+    }
+    things = single_objects(World(nouns="starter"), tests, 64, CHOICE_SEED)
+
+    def score(model: CLIP) -> dict[str, float]:
+        q = questions(things)["object"]
+        found = {name: choose(model, challenge).accuracy for name, challenge in challenges.items()}
+        return found | {
+            "things": evaluate(
+                model, things, q.targets, q.labels, "a picture of {}.", q.names
+            ).accuracy
+        }
+
+    def run(name: str, style: CaptionStyle) -> list[dict]:
+        model, history = train(
+            counted_world(pictures // 2, 64, 0, style),
+            config,
+            seen=seen,
+            eval_fn=score,
+            precision=precision,
+        )
+        log.keep(f"{name}-nano", model, "repair")
+        return history.rows
+
+    log.part("silent", lambda: run("silent", SILENT))
+    log.part("telling", lambda: run("telling", TELLING))
+    log.part("about", lambda: {"test pictures": tests, "precision": precision or "fp32"})
+
+
+def towers(
+    log: Log,
+    seen: int = 24_000,
+    pictures: int = 24_000,
+    tests: int = 400,
+    precision: str | None = None,
+) -> None:
+    """The paper's two image towers, a vision transformer and a ResNet: accuracy over pictures seen, and pictures a second, measured in turns."""
+    data, test = (
+        picturebook(pictures, 0, 64, World.starter()),
+        single_objects(World.starter(), tests, 64),
+    )
+    presets = ("nano", "nano-resnet")
+    for preset in presets:
+        log.part(
+            preset,
+            lambda: (
+                train(data, preset, seen=seen, eval_fn=scorer(test), precision=precision)[1].rows
+            ),
+        )
+
+    def speeds() -> dict[str, float]:
+        configs = {preset: CLIPConfig.preset(preset) for preset in presets}
+        steps = {
+            preset: training_step(CLIP(config), config, 64, PRECISIONS[precision or "fp32"])
+            for preset, config in configs.items()
+        }
+        rounds = [{preset: seconds_of(step) for preset, step in steps.items()} for _ in range(12)][
+            2:
+        ]  # the first two warm up
+        return {preset: 64 / statistics.median(row[preset] for row in rounds) for preset in presets}
+
+    log.part(
+        "about",
+        lambda: {
+            "test pictures": tests,
+            "precision": precision or "fp32",
+            "pictures a second": speeds(),
+            "threads": torch.get_num_threads(),
+        },
+    )
+
+
+STUDIES: dict[str, Callable[..., None]] = {
+    "figure 2": figure_2,
+    "robustness": robustness,
+    "repair": repair,
+    "towers": towers,
+}

@@ -1,0 +1,62 @@
+"""What happens to pictures on their way into a training: made small once, then crops, mirrors, brightness and contrast by chance, on whole batches on the device.
+
+Taught in notebook 02.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def downsample(images: np.ndarray, size: int, crop: float, room: float = 1.15) -> np.ndarray:
+    """Resize a set once where its pictures are much larger than the model's, leaving some room for random crops."""
+    side = size if crop == 1 else round(size * room)
+    if (
+        images.shape[1] <= side * 1.1
+        and images.shape[1] == images.shape[2]
+        and (images.shape[1] == size or crop < 1)
+    ):
+        return images
+    small = np.empty((len(images), side, side, 3), np.uint8)
+    for start in range(0, len(images), 256):
+        x = torch.from_numpy(np.array(images[start : start + 256])).permute(0, 3, 1, 2).float()
+        x = F.interpolate(x, (side, side), mode="bicubic", antialias=True).round().clamp(0, 255)
+        small[start : start + 256] = x.permute(0, 2, 3, 1).byte().numpy()
+    return small
+
+
+def augment(images: Tensor, size: int, recipe, chances: Tensor) -> Tensor:
+    """Crops, mirrors, brightness and contrast by chance, six numbers in [0, 1) a picture (6, B), on a batch (B, 3, H, W) in [0, 1]; gives (B, 3, size, size)."""
+    B, device = len(images), images.device
+    if recipe.crop < 1 or recipe.flip:
+        side = (recipe.crop + (1 - recipe.crop) * chances[0]).sqrt()  # of the crop, as a share
+        x, y = (1 - side) * (2 * chances[1:3] - 1)  # its centre in [-1, 1]
+        mirror = 1 - 2 * (chances[3] < 0.5).float() if recipe.flip else torch.ones(B)
+        zero = torch.zeros(B)
+        theta = torch.stack(
+            [torch.stack([side * mirror, zero, x], 1), torch.stack([zero, side, y], 1)], 1
+        )  # (B, 2, 3)
+        grid = F.affine_grid(theta.to(device), [B, 3, size, size], align_corners=False)
+        images = F.grid_sample(
+            images, grid, mode="bilinear", padding_mode="reflection", align_corners=False
+        )
+    if recipe.jitter:
+        brightness, contrast = (1 + recipe.jitter * (2 * chances[4:].to(device) - 1)).view(
+            2, B, 1, 1, 1
+        )
+        middle = images.mean(dim=(1, 2, 3), keepdim=True)
+        images = ((images - middle) * contrast + middle * brightness).clamp(0, 1)
+    return images
+
+
+def to_device(images: np.ndarray, device: torch.device) -> Tensor:
+    """Pictures as a tensor on a device; on its way to a GPU through pinned memory, so that it need not be waited for."""
+    pixels = torch.from_numpy(np.ascontiguousarray(images))
+    return (
+        pixels.pin_memory().to(device, non_blocking=True)
+        if device.type == "cuda"
+        else pixels.to(device)
+    )

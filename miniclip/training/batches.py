@@ -1,0 +1,180 @@
+"""Batch number `step` of a data set, as a function of the seed and of `step` alone.
+
+Which pictures a step looks at, which of their captions and which crops depends on (seed, step). So a resumed training
+needs no memory of random states, and ends with the same weights as one that was never stopped.
+Taught in notebook 02.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from miniclip.config import CLIPConfig
+from miniclip.data import CaptionedImages, Shards
+from miniclip.tokenizer import Tokenizer
+from miniclip.training.augmentation import augment, downsample, to_device
+from miniclip.training.recipe import Recipe
+
+
+def make_batches(
+    data: CaptionedImages | Shards,
+    tokenizer: Tokenizer,
+    config: CLIPConfig,
+    recipe: Recipe,
+    device: torch.device,
+    rank: int = 0,
+    world_size: int = 1,
+) -> Callable[[int], tuple[Tensor, Tensor]]:
+    """The batches of a data set, made one step ahead where the GPU would otherwise wait for them.
+
+    Raises:
+        ValueError: if there are fewer shards than processes.
+    """
+    kind = StreamedBatches if isinstance(data, Shards) else Batches
+    batches = kind(data, tokenizer, config, recipe, device, (rank, world_size))
+    if device.type == "cuda" and not getattr(batches, "on_device", False):
+        return Prefetcher(batches)
+    return batches
+
+
+def random_numbers(*key: int) -> torch.Generator:
+    """A source of chance that depends on the key alone; on the CPU, so that every device draws the same."""
+    return torch.Generator().manual_seed(zlib.crc32(repr(key).encode()))
+
+
+class Batches:
+    """Batch number `step` of a data set, as a function of (seed, step): (B, 3, S, S) pictures, (captions * B, T) token ids, on the device.
+
+    Of several processes, each gets its `part` (which, of how many) of the same batch.
+    """
+
+    def __init__(
+        self,
+        data: CaptionedImages,
+        tokenizer: Tokenizer,
+        config: CLIPConfig,
+        recipe: Recipe,
+        device: torch.device,
+        part: tuple[int, int] = (0, 1),
+    ):
+        self.recipe, self.device, self.size = recipe, device, config.image_size
+        share = recipe.batch_size // part[1]
+        self.own = slice(part[0] * share, (part[0] + 1) * share)
+        self.images = downsample(data.images, config.image_size, recipe.crop)
+        counts = torch.tensor([len(captions) for captions in data.captions])
+        self.counts, self.starts = counts, counts.cumsum(0) - counts
+        captions = [caption for captions in data.captions for caption in captions]
+        self.tokens = tokenizer(captions, config.context_length, truncate=True).to(
+            torch.int32
+        )  # (all captions, T)
+        self.on_device = (
+            device.type == "cuda" and self.images.nbytes < 0.5 * torch.cuda.mem_get_info(device)[0]
+        )
+        if self.on_device:
+            self.images = torch.from_numpy(np.ascontiguousarray(self.images)).to(device)
+        self.mean, self.std = (
+            torch.tensor(value, device=device).view(3, 1, 1) for value in (config.mean, config.std)
+        )
+        self.epoch, self.order = -1, torch.empty(0)
+
+    def rows(self, step: int) -> Tensor:
+        """Which pictures step number `step` looks at: (B,) row numbers; each epoch goes once through all, in an order of its own."""
+        B, n = self.recipe.batch_size, len(self.counts)
+        epoch, first = divmod(step, n // B)
+        if epoch != self.epoch:
+            self.epoch, self.order = (
+                epoch,
+                torch.randperm(n, generator=random_numbers(self.recipe.seed, "epoch", epoch)),
+            )
+        return self.order[first * B : (first + 1) * B]
+
+    def __call__(self, step: int) -> tuple[Tensor, Tensor]:
+        B, rows = self.recipe.batch_size, self.rows(step)
+        rng = random_numbers(self.recipe.seed, "step", step)
+        chosen = (
+            self.starts[rows]
+            + (
+                torch.rand(self.recipe.captions_per_image, B, generator=rng) * self.counts[rows]
+            ).long()
+        )  # (captions, B)
+        chances, rows, chosen = (
+            torch.rand(6, B, generator=rng)[:, self.own],
+            rows[self.own],
+            chosen[:, self.own],
+        )
+        images = (
+            self.images[rows.to(self.device)]
+            if self.on_device
+            else to_device(self.images[rows.numpy()], self.device)
+        )
+        images = augment(
+            images.permute(0, 3, 1, 2).float() / 255, self.size, self.recipe, chances
+        )  # (B, 3, S, S)
+        return (images - self.mean) / self.std, self.tokens[chosen].flatten(0, 1).long().to(
+            self.device
+        )
+
+
+class StreamedBatches:
+    """The same from shards. A stream cannot be rewound: a resumed training starts with another order of the shards."""
+
+    def __init__(
+        self,
+        shards: Shards,
+        tokenizer: Tokenizer,
+        config: CLIPConfig,
+        recipe: Recipe,
+        device: torch.device,
+        part: tuple[int, int] = (0, 1),
+    ):
+        if len(shards.paths) < part[1]:
+            raise ValueError(
+                f"{part[1]} processes need as many shards, there are {len(shards.paths)}"
+            )
+        self.shards, self.tokenizer, self.config, self.recipe = shards, tokenizer, config, recipe
+        self.device, self.part, self.stream = device, part, None
+        mean, std = (torch.tensor(value, device=device) for value in (config.mean, config.std))
+        self.mean, self.std = mean.view(3, 1, 1), std.view(3, 1, 1)
+
+    def __call__(self, step: int) -> tuple[Tensor, Tensor]:
+        B, recipe, size = (
+            self.recipe.batch_size // self.part[1],
+            self.recipe,
+            self.config.image_size,
+        )
+        self.stream = self.stream or self.shards.shuffled(f"{recipe.seed} {step}", self.part)
+        pictures, captions = zip(*(next(self.stream) for _ in range(B)))
+        rng = random_numbers(recipe.seed, "stream", step, self.part[0])
+        chances = torch.rand(recipe.captions_per_image, B, generator=rng).tolist()
+        chosen = [
+            texts[int(chance * len(texts))]
+            for row in chances
+            for chance, texts in zip(row, captions)
+        ]
+        tokens = self.tokenizer(chosen, self.config.context_length, truncate=True)
+        images = to_device(downsample(np.stack(pictures), size, recipe.crop), self.device)
+        images = images.permute(0, 3, 1, 2).float() / 255
+        images = augment(images, size, recipe, torch.rand(6, B, generator=rng))
+        return (images - self.mean) / self.std, tokens.to(self.device)
+
+
+class Prefetcher:
+    """Batches made one step ahead by a thread, while the GPU works on the one before.
+
+    Args:
+        batches: gives batch number `step`.
+    """
+
+    def __init__(self, batches: Callable[[int], tuple[Tensor, Tensor]]):
+        self.batches, self.worker, self.coming = batches, ThreadPoolExecutor(1), {}
+
+    def __call__(self, step: int) -> tuple[Tensor, Tensor]:
+        ready = self.coming.pop(step).result() if step in self.coming else self.batches(step)
+        self.coming = {step + 1: self.worker.submit(self.batches, step + 1)}
+        return ready

@@ -1,0 +1,135 @@
+"""How weights move: AdamW as in the paper (2.5), and Muon for the weights that are matrices, which learns more from the same pictures.
+
+At the start nearly all features point the same way, and what tells pictures apart is small. Adam's steps are dominated by the
+few large directions; Muon gives every direction of a matrix a step of the same size (measured in `datasets/recipe.md`).
+Taught in notebook 02.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+
+def orthogonal(x: Tensor, steps: int = 5) -> Tensor:
+    """Take the singular values of matrices near 1, their singular vectors as they are, by a Newton-Schulz iteration (Jordan et al. 2024).
+
+    Args:
+        x: (number, rows, columns), any scale.
+        steps: five suffice to bring all but the tiniest singular values into 0.7 to 1.2.
+    """
+    tall = x.shape[1] > x.shape[2]
+    x = (x.mT if tall else x) / (x.norm(dim=(1, 2), keepdim=True) + 1e-12)
+    for _ in range(steps):
+        a = x @ x.mT
+        polynomial = torch.baddbmm(a, a, a, beta=-4.7750, alpha=2.0315)
+        x = torch.baddbmm(
+            x, polynomial, x, beta=3.4445
+        )  # 3.4445 x - 4.7750 (x xT) x + 2.0315 (x xT)^2 x
+    return x.mT if tall else x
+
+
+class Muon(torch.optim.Optimizer):
+    """Momentum whose steps are made orthogonal (Jordan et al. 2024), on the scale of AdamW's steps (Liu et al. 2025).
+
+    Args:
+        weights: parameters of two or more dimensions; a convolution counts as a matrix of (channels out) x (all the rest).
+        lr, weight_decay: as for AdamW. momentum: share of the past that is kept in each step.
+    """
+
+    def __init__(
+        self, weights: Iterable[Tensor], lr: float, weight_decay: float, momentum: float = 0.95
+    ):
+        super().__init__(weights, {"lr": lr, "weight_decay": weight_decay, "momentum": momentum})
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Move every weight that has a gradient; matrices of one shape are turned together, which is quicker."""
+        for group in self.param_groups:
+            alike: dict[torch.Size, list[tuple[Tensor, Tensor]]] = {}
+            for weight in group["params"]:
+                if weight.grad is None:
+                    continue
+                if not self.state[weight]:
+                    self.state[weight]["momentum"] = torch.zeros_like(weight)
+                memory = self.state[weight]["momentum"]
+                memory.lerp_(weight.grad, 1 - group["momentum"])
+                ahead = weight.grad.lerp(memory, group["momentum"]).flatten(
+                    1
+                )  # Nesterov's look ahead: (rows, columns)
+                alike.setdefault(ahead.shape, []).append((weight, ahead))
+            for shape, pairs in alike.items():
+                size = 0.2 * max(shape) ** 0.5  # each number moves by about 0.2 lr, as under AdamW
+                for (weight, _), turned in zip(
+                    pairs, orthogonal(torch.stack([ahead for _, ahead in pairs]))
+                ):
+                    weight.mul_(1 - group["lr"] * group["weight_decay"]).sub_(
+                        turned.reshape(weight.shape), alpha=group["lr"] * size
+                    )
+
+
+def make_optimizers(model: nn.Module, recipe) -> list[torch.optim.Optimizer]:
+    """The optimizers of a recipe (a `miniclip.Recipe`): AdamW for all weights, or Muon for matrices and AdamW for the rest.
+
+    Weight decay spares gains, biases, positions and the temperature (paper 2.5); Muon spares the token embedding too, a table
+    of vectors and no map from one space to another.
+    """
+    decayed, spared, matrices = [], [], []
+    for name, weight in model.named_parameters():
+        if weight.ndim < 2 or "positional" in name:
+            spared.append(weight)
+        elif recipe.optimizer == "muon" and "token_embedding" not in name:
+            matrices.append(weight)
+        else:
+            decayed.append(weight)
+    groups = [
+        {"params": decayed, "weight_decay": recipe.weight_decay},
+        {"params": spared, "weight_decay": 0.0},
+    ]
+    fused = decayed[0].device.type in ("cpu", "cuda")
+    optimizers: list[torch.optim.Optimizer] = [
+        torch.optim.AdamW(groups, lr=recipe.lr, betas=recipe.betas, eps=recipe.eps, fused=fused)
+    ]
+    return optimizers + ([Muon(matrices, recipe.muon_lr, recipe.weight_decay)] if matrices else [])
+
+
+def schedule(progress: float, warmup: float) -> float:
+    """The learning rate after a share of the budget, as a share of its peak: a linear rise, then half a cosine down to zero (paper 2.5)."""
+    if progress < warmup:
+        return max(progress, 1e-3) / warmup
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, (progress - warmup) / (1 - warmup))))
+
+
+def optimizer_state(optimizers: list[torch.optim.Optimizer], model: nn.Module) -> dict[str, Tensor]:
+    """What the optimizers remember, by the name of the weight it belongs to: for a checkpoint."""
+    names = {weight: name for name, weight in model.named_parameters()}
+    return {
+        f"optimizer.{names[weight]}.{key}": value
+        for optimizer in optimizers
+        for weight, memory in optimizer.state.items()
+        for key, value in memory.items()
+    }
+
+
+def restore(
+    optimizers: list[torch.optim.Optimizer], model: nn.Module, memory: dict[str, Tensor]
+) -> None:
+    """Give the optimizers back what `optimizer_state` took down."""
+    names = {weight: name for name, weight in model.named_parameters()}
+    for optimizer in optimizers:
+        fused = optimizer.defaults.get("fused")
+        for weight in (weight for group in optimizer.param_groups for weight in group["params"]):
+            prefix = f"optimizer.{names[weight]}."
+            if found := {
+                key.removeprefix(prefix): value
+                for key, value in memory.items()
+                if key.startswith(prefix)
+            }:
+                # AdamW keeps its count of steps on the CPU, unless it is fused with the weights' device.
+                optimizer.state[weight] = {
+                    key: value.to("cpu" if key == "step" and not fused else weight.device)
+                    for key, value in found.items()
+                }
