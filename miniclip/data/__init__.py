@@ -1,4 +1,9 @@
-"""Data sets of captioned pictures: drawn (`picturebook`), from a folder in COCO's layout (`folder`), packed (`load`), or streamed (`Shards`)."""
+"""Data sets of images with several captions each, the pairs that CLIP learns from (paper 2.2).
+
+They are drawn (`picturebook`), read from a folder of photos in COCO's layout (`folder`), fetched
+from COCO's server (`coco`), opened from disk where they were packed (`load`), or streamed from tar
+files (`Shards`).
+"""
 
 from miniclip.data.captioned import CaptionedImages, load
 from miniclip.data.coco2017 import coco

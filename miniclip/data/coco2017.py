@@ -1,7 +1,8 @@
-"""COCO 2017 captions (Lin et al. 2014, Chen et al. 2015), fetched as they are wanted: a subset, resized and packed, its photos fetched one by one.
+"""Fetch COCO 2017 captions (Lin et al. 2014, Chen et al. 2015), or a subset of them, and pack them.
 
-Which photos a subset has depends on their ids alone, so that a smaller subset is part of a larger one on every machine. What was
-fetched is never fetched again, whenever the process was stopped; what the servers did wrong is told in a sentence.
+The photos of a small subset are fetched one by one. Which photos belong to a subset depends only on
+their ids, so a smaller subset is part of a larger one on every machine. If the process is stopped,
+nothing that was fetched is fetched again. If the server fails, the error says in a sentence how.
 """
 
 from __future__ import annotations
@@ -33,49 +34,58 @@ SERVER = "http://images.cocodataset.org"
 ANNOTATIONS = "annotations/annotations_trainval2017.zip"
 SPLITS = {"train2017": 118_287, "val2017": 5_000}
 TRIES = 6
-PATIENCE = 0.5  # seconds before a second try; twice as long before each further one
-BUSY = (408, 425, 429, 500, 502, 503, 504)  # answers that may be another tomorrow
-GONE = (404, 410)
-CHUNK = 1 << 16  # bytes; of a file that breaks off, less than this is fetched again
-PHOTO_BYTES = 170_000  # of a photo of COCO, about
+PATIENCE = 0.5  # seconds to wait before the second try; the wait doubles before each further try
+BUSY = (408, 425, 429, 500, 502, 503, 504)  # HTTP statuses for which trying again can help
+GONE = (404, 410)  # HTTP statuses which say that there is no such file
+CHUNK = 1 << 16  # bytes written at a time; when a download breaks off, less than this is lost
+PHOTO_BYTES = 170_000  # approximate size of one of COCO's photos
 
 
 class Gone(Exception):
-    """A file that the server does not have (any more)."""
+    """The server does not have this file, or has it no longer."""
 
 
 class Refused(ConnectionError):
-    """An answer that will be no other next time."""
+    """The server refuses to give the file, and trying again would not help."""
 
 
 class Server:
-    """Fetches files, tries again where that can help, and says in a sentence what is wrong where it cannot."""
+    """Fetches files from a server, and tries again if that can help.
+
+    Args:
+        url: the server's address.
+    """
 
     def __init__(self, url: str = SERVER):
-        self.url, self._own = url.rstrip("/"), threading.local()
+        self.url, self._thread_local = url.rstrip("/"), threading.local()
 
     @property
     def session(self) -> requests.Session:
-        """One connection a thread, kept open."""
-        if not hasattr(self._own, "session"):
-            self._own.session = requests.Session()
-        return self._own.session
+        """This thread's own session, whose connection stays open."""
+        if not hasattr(self._thread_local, "session"):
+            self._thread_local.session = requests.Session()
+        return self._thread_local.session
 
     def get(self, path: str, check=None, into: Path | None = None) -> bytes:
-        """The bytes of one file, whole.
+        """Fetch one whole file.
 
         Args:
-            path: below the server's address.
-            check: raises ValueError with what is wrong with the bytes, as a part of a sentence.
-            into: write to this file instead, going on where an earlier try stopped; gives b"".
+            path: the file's path below the server's address.
+            check: a function of the bytes that raises a ValueError if something is wrong with them;
+                its message is the end of a sentence that starts with the file's address.
+            into: write the bytes to this file instead of returning them, and continue where an
+                earlier try stopped.
+        Returns:
+            the file's bytes, or b"" if they were written to `into`.
         Raises:
             Gone: if the server says that there is no such file.
-            ConnectionError: with a sentence, if it refuses (`Refused`), or still fails after `TRIES` tries.
+            ConnectionError: if the server refuses (`Refused`), or still fails after `TRIES` tries.
+            OSError: if the disk is full.
         """
         url = f"{self.url}/{path}"
-        for number in range(TRIES):
-            if number:
-                time.sleep(PATIENCE * 2 ** (number - 1))
+        for attempt in range(TRIES):
+            if attempt:
+                time.sleep(PATIENCE * 2 ** (attempt - 1))
             try:
                 return self._once(url, check, into)
             except Refused:
@@ -87,78 +97,106 @@ class Server:
             except ValueError as error:
                 problem = str(error)
         raise ConnectionError(
-            f"{url} {problem}, {TRIES} times in a row; try the same command again later, it goes on from here"
+            f"{url} {problem}, {TRIES} times in a row; "
+            f"try the same command again later, it goes on from here"
         )
 
     def _once(self, url: str, check, into: Path | None) -> bytes:
+        """Try once to fetch a file; a ValueError says what failed in a way that may get better."""
         part = into.with_name(into.name + ".part") if into else None
-        there = part.stat().st_size if part is not None and part.exists() else 0
+        existing_bytes = part.stat().st_size if part is not None and part.exists() else 0
         with self.session.get(
             url,
             stream=True,
             timeout=(10, 60),
-            headers={"Range": f"bytes={there}-"} if there else {},
-        ) as answer:
-            if answer.status_code in GONE:
-                raise Gone(f"{url} is not there ({answer.status_code})")
-            if answer.status_code == 416 and there:  # nothing after what is there, or another file
+            headers={"Range": f"bytes={existing_bytes}-"} if existing_bytes else {},
+        ) as response:
+            # 416: the file has no bytes after those that we have, or it is another file by now.
+            if response.status_code == 416 and existing_bytes:
                 part.unlink()
                 raise ValueError("has another length than before")
-            if answer.status_code in BUSY:
-                raise ValueError(f"answers {answer.status_code}: the server is busy")
-            if not answer.ok:
-                raise Refused(
-                    f"{url} answers {answer.status_code} {answer.reason}; it refuses to give the file, so trying again does not help. Is the address right, and may you use it from here?"
-                )
-            if "html" in answer.headers.get("Content-Type", ""):
-                raise ValueError(
-                    "sends a web page instead of the file (a login page of the network?)"
-                )
+            _check_status(response, url)
             expected = (
-                int(answer.headers["Content-Length"])
-                if "Content-Length" in answer.headers and "Content-Encoding" not in answer.headers
+                int(response.headers["Content-Length"])
+                if "Content-Length" in response.headers
+                and "Content-Encoding" not in response.headers
                 else None
             )
             if into is None:
-                content = answer.content
-                self._whole(len(content), expected)
+                content = response.content
+                self._check_length(len(content), expected)
                 if check is not None:
                     check(content)
                 return content
-            more = answer.status_code == 206
+            # 206 is the rest of the file; any other answer is the whole file from its start.
+            offset = existing_bytes if response.status_code == 206 else 0
             with (
-                open(part, "ab" if more else "wb") as file,
+                open(part, "ab" if response.status_code == 206 else "wb") as file,
                 tqdm(
-                    total=(expected or 0) + there * more or None,
-                    initial=there * more,
+                    total=(expected or 0) + offset or None,
+                    initial=offset,
                     unit="B",
                     unit_scale=True,
                     desc=into.name,
                 ) as bar,
             ):
-                for chunk in answer.iter_content(CHUNK):
+                for chunk in response.iter_content(CHUNK):
                     file.write(chunk)
                     bar.update(len(chunk))
-            self._whole(part.stat().st_size - there * more, expected)
+            self._check_length(part.stat().st_size - offset, expected)
             os.replace(part, into)
             return b""
 
     @staticmethod
-    def _whole(got: int, expected: int | None) -> None:
-        if expected is not None and got != expected:
-            raise ValueError(f"breaks off after {got:,} of {expected:,} bytes")
+    def _check_length(received: int, expected: int | None) -> None:
+        if expected is not None and received != expected:
+            raise ValueError(f"breaks off after {received:,} of {expected:,} bytes")
+
+
+def _check_status(response: requests.Response, url: str) -> None:
+    """Raise an error if a response is not the file: a ValueError if trying again can help."""
+    if response.status_code in GONE:
+        raise Gone(f"{url} is not there ({response.status_code})")
+    if response.status_code in BUSY:
+        raise ValueError(f"answers {response.status_code}: the server is busy")
+    if not response.ok:
+        raise Refused(
+            f"{url} answers {response.status_code} {response.reason}; "
+            f"it refuses to give the file, so trying again does not help. "
+            f"Is the address right, and may you use it from here?"
+        )
+    if "html" in response.headers.get("Content-Type", ""):
+        raise ValueError("sends a web page instead of the file (a login page of the network?)")
 
 
 def order(ids: Iterable[int]) -> list[int]:
-    """Ids in an order that looks like chance and is the same everywhere; a subset is its beginning."""
-    return sorted(ids, key=lambda number: hashlib.sha256(str(number).encode()).digest())
+    """Sort ids in an order that looks random but is the same on every machine.
+
+    The first k ids of this order are the subset of k photos.
+
+    Args:
+        ids: COCO's image ids.
+    Returns:
+        the same ids, sorted by their SHA-256.
+    """
+    return sorted(ids, key=lambda image_id: hashlib.sha256(str(image_id).encode()).digest())
 
 
 def captions_file(split: str, folder: str | Path, server: Server | None = None) -> Path:
-    """The official captions file of a split: from the folder, or from the server's archive, of which it alone is kept.
+    """Find the official captions file of a split, or fetch it from COCO's server.
 
+    The server has it in an archive of annotations, of which only this file is unpacked.
+
+    Args:
+        split: "train2017" or "val2017".
+        folder: where the file is, or is to be.
+        server: the server to ask; by default COCO's.
+    Returns:
+        the file's path.
     Raises:
-        ConnectionError, ValueError: if it cannot be had, or the archive is broken.
+        ConnectionError: if the server fails.
+        ValueError: if the archive is broken.
+        OSError: if the disk is full.
     """
     folder = Path(folder)
     path, archive = folder / f"captions_{split}.json", folder / Path(ANNOTATIONS).name
@@ -170,13 +208,14 @@ def captions_file(split: str, folder: str | Path, server: Server | None = None) 
             _get(server or Server(), ANNOTATIONS, archive)
         try:
             with zipfile.ZipFile(archive) as file:
-                content = file.read(
-                    f"annotations/{path.name}"
-                )  # a name of ours, so nothing lands outside; its checksum is verified
+                # The member's name is ours, so no archive can make us write outside the folder.
+                # zipfile verifies the member's checksum.
+                content = file.read(f"annotations/{path.name}")
         except (zipfile.BadZipFile, KeyError) as error:
             archive.unlink()
             raise ValueError(
-                f"{archive} is not the archive of COCO's annotations ({error}); it was deleted, run the same again"
+                f"{archive} is not the archive of COCO's annotations ({error}); "
+                f"it was deleted, run the same again"
             ) from error
         path.with_suffix(".part").write_bytes(content)
         os.replace(path.with_suffix(".part"), path)
@@ -191,7 +230,20 @@ def _get(server: Server, path: str, into: Path) -> None:
 
 
 class _Web(Source):
-    """Photos of a captions file that come from a server or its archive, some of them read ahead, in the order of the subset."""
+    """The photos of a captions file, read from a server or from its archive, in the subset's order.
+
+    Args:
+        captions: COCO's captions file of a split.
+        size: height and width in pixels.
+        limit: number of photos to keep; None for all.
+        originals: folder for the photos as they were fetched.
+        server: where single photos are fetched.
+        archive: the split's archive of all photos; None fetches single photos.
+        licenses: keep only photos under these of COCO's licence numbers; () for all.
+        connections: number of threads that read photos.
+    Raises:
+        ValueError: for an unknown licence, or a wrong size or limit.
+    """
 
     def __init__(
         self,
@@ -205,30 +257,35 @@ class _Web(Source):
         connections: int,
     ):
         super().__init__(originals, captions, size, limit)
-        names = {record["id"]: record["name"] for record in self.info.get("licenses", [])}
-        if unknown := set(licenses) - set(names):
+        license_names = {record["id"]: record["name"] for record in self.info.get("licenses", [])}
+        if unknown := set(licenses) - set(license_names):
             raise ValueError(
                 f"licence {min(unknown)} is not in {captions.name}; there are "
-                + "; ".join(f"{number} {name}" for number, name in names.items())
+                + "; ".join(f"{number} {name}" for number, name in license_names.items())
             )
         chosen = {
             record["id"]: record
             for record in self.records
             if not licenses or record.get("license") in licenses
         }
-        self.records = [chosen[number] for number in order(chosen)]
+        self.records = [chosen[image_id] for image_id in order(chosen)]
         self.first = {record["id"]: row for row, record in enumerate(self.records)}
-        self.report = Report()  # of this subset alone
-        self.server, self.archive, self.connections, self.split = (
-            server,
-            archive,
-            connections,
-            captions.stem.removeprefix("captions_"),
-        )
+        self.report = Report()  # a new one, since the old one counts photos outside the subset
+        self.server, self.archive, self.connections = server, archive, connections
+        self.split = captions.stem.removeprefix("captions_")
         self.zip = zipfile.ZipFile(archive) if archive is not None else None
-        self.lock = threading.Lock()
+        self.lock = threading.Lock()  # only one thread may read from the archive at a time
 
     def read_one(self, row: int) -> tuple[np.ndarray | None, str | None, list[str]]:
+        """Read the photo of one record from the archive, the disk or the server.
+
+        Args:
+            row: the record's index in `records`.
+        Returns:
+            as `Source.read_one`: pixels or None, the reason to skip the photo or None, conversions.
+        Raises:
+            ConnectionError: if the server fails.
+        """
         record = self.records[row]
         if not self.captions.get(record["id"]):
             return None, "image without caption", []
@@ -246,24 +303,24 @@ class _Web(Source):
                 os.replace(path.with_suffix(".part"), path)
         except (Gone, KeyError):
             return None, "gone from the server", []
-        except zipfile.BadZipFile:  # its checksum is wrong
+        except zipfile.BadZipFile:  # the photo's checksum is wrong
             return None, "broken in the archive", []
         return self.squared(io.BytesIO(content))
 
     def pictures(self, rows: range) -> Iterator[tuple[np.ndarray | None, str | None, list[str]]]:
-        """As `read_one` of each row, over several connections."""
+        """Yield the result of `read_one` for each row, in order; several threads read ahead."""
         with ThreadPoolExecutor(self.connections) as pool:
-            ahead: deque[Future] = deque()
+            queue: deque[Future] = deque()
             try:
                 for row in rows:
-                    ahead.append(pool.submit(self.read_one, row))
-                    if len(ahead) > 4 * self.connections:
-                        yield ahead.popleft().result()
-                while ahead:
-                    yield ahead.popleft().result()
+                    queue.append(pool.submit(self.read_one, row))
+                    if len(queue) > 4 * self.connections:
+                        yield queue.popleft().result()
+                while queue:
+                    yield queue.popleft().result()
             finally:
-                for waiting in ahead:
-                    waiting.cancel()
+                for future in queue:
+                    future.cancel()
 
 
 def _is_photo(content: bytes) -> None:
@@ -287,25 +344,32 @@ def coco(
     server: str = SERVER,
     progress: bool = True,
 ) -> CaptionedImages:
-    """Fetch COCO 2017 captions, or a part of them, as a packed set; when stopped, the same call goes on where it was.
+    """Fetch COCO 2017 captions, or a subset of them, as a packed data set.
+
+    If more than half of a split is wanted, the server's archive of the whole split is fetched,
+    otherwise single photos. If the work is interrupted, the same call continues where it stopped.
+    The file `attribution.csv` beside the data set lists each photo's licence and its page, which
+    says whose it is.
 
     Args:
         split: "train2017" (118,287 photos) or "val2017" (5,000).
-        images: how many photos; None for all. A smaller subset is part of a larger one.
-        size: height and width in pixels, as for `folder`.
-        out: folder of the packed set; by default one in `cache` that is named after the arguments.
-        licenses: keep only photos under these licences, by COCO's numbers (4 is CC BY); by default all.
-        keep_originals: keep the photos as they came, in the folder `originals` of `cache`.
-        connections: photos fetched at a time.
-        cache: where the captions file, the archive and the unfinished work lie.
+        images: number of photos; None for all. A smaller subset is part of a larger one.
+        size: height and width in pixels, as in `folder`.
+        out: folder of the packed data set; by default one in `cache`, named after the arguments.
+        licenses: keep only photos under these licences, given by COCO's numbers (4 is CC BY); by
+            default all.
+        keep_originals: keep the photos as they were fetched, in the folder `originals` of `cache`.
+        connections: number of photos to fetch at the same time, 1 to 32.
+        cache: folder for the captions file, the archive and the fetched photos.
         server: the address of COCO's server, or of a mirror.
+        progress: show a progress bar.
     Returns:
-        the set; beside it lies `attribution.csv`: whose each photo is, and its licence. `report` tells what was left out.
-        More than half of a split comes as the server's whole archive, less as single photos.
+        the data set; its `report` says which photos were left out.
     Raises:
-        ValueError: for an unknown split, licence, number or size.
-        ConnectionError: with a sentence, if the server fails; what was fetched is kept.
-        OSError: if there is not enough room on the disk, before anything is fetched or when it is full.
+        ValueError: for an unknown split or licence, or a wrong number of images, size or
+            connections, or if `out` holds another data set.
+        ConnectionError: if the server fails; what was fetched is kept.
+        OSError: if the disk has too little space, before anything is fetched, or when it is full.
     """
     if split not in SPLITS:
         raise ValueError(f"split is {' or '.join(SPLITS)}, not {split!r}")
@@ -313,16 +377,12 @@ def coco(
         raise ValueError(
             f"connections is {connections}; expected 1 to 32, so that the server is not overrun"
         )
-    cache, licenses, web = Path(cache), tuple(sorted(set(map(int, licenses)))), Server(server)
-    name = "-".join(
-        [
-            split,
-            *([str(images)] if images else []),
-            str(size),
-            *(f"licence{number}" for number in licenses),
-        ]
-    )
-    out = Path(out) if out is not None else cache / name
+    cache = Path(cache)
+    licenses = tuple(sorted(set(map(int, licenses))))
+    web = Server(server)
+    name = [split, str(images), str(size)] if images else [split, str(size)]
+    name += [f"licence{number}" for number in licenses]
+    out = Path(out) if out is not None else cache / "-".join(name)
     recipe = {"split": split, "size": size, "limit": images, "licenses": list(licenses)}
     if (out / "captions.json").exists():
         data = load(out)
@@ -332,39 +392,54 @@ def coco(
             )
         return _attributed(out)
     total = min(images or SPLITS[split], SPLITS[split])
-    whole = 2 * total > SPLITS[split]
+    use_archive = 2 * total > SPLITS[split]
     archive, originals = cache / f"{split}.zip", cache / "originals" / split
-    needed = (
-        total * 3 * size**2
-        + (SPLITS[split] * PHOTO_BYTES if whole and not archive.exists() else 0)
-        + (total * PHOTO_BYTES if keep_originals and not whole else 0)
-    )
+    photos_to_store = SPLITS[split] if use_archive and not archive.exists() else 0
+    photos_to_store += total if keep_originals and not use_archive else 0
     out.mkdir(parents=True, exist_ok=True)
     originals.mkdir(parents=True, exist_ok=True)
-    if shutil.disk_usage(out).free < needed:
-        raise OSError(
-            errno.ENOSPC,
-            f"{out} needs about {needed / 1e9:.1f} GB, and its disk has {shutil.disk_usage(out).free / 1e9:.1f} GB left; ask for fewer images, a smaller size, or another folder",
-        )
+    _check_free_space(out, total * 3 * size**2 + photos_to_store * PHOTO_BYTES)
     captions = captions_file(split, cache, web)
-    if whole and not archive.exists():
+    if use_archive and not archive.exists():
         _get(web, f"zips/{split}.zip", archive)
     source = _Web(
-        captions, size, images, originals, web, archive if whole else None, licenses, connections
+        captions=captions,
+        size=size,
+        limit=images,
+        originals=originals,
+        server=web,
+        archive=archive if use_archive else None,
+        licenses=licenses,
+        connections=connections,
     )
 
-    def forget() -> None:
-        for record in () if keep_originals else source.kept[-FLUSH:]:  # these are packed now
-            (originals / f"{record['id']:012d}.jpg").unlink(missing_ok=True)
+    def delete_packed_originals() -> None:
+        if not keep_originals:
+            for record in source.kept[-FLUSH:]:
+                (originals / f"{record['id']:012d}.jpg").unlink(missing_ok=True)
 
-    pack_source(source, out, recipe, progress, forget)
+    pack_source(source, out, recipe, progress, flushed=delete_packed_originals)
     if not keep_originals:
         shutil.rmtree(originals, ignore_errors=True)
     return _attributed(out)
 
 
+def _check_free_space(out: Path, needed: int) -> None:
+    """Raise an OSError if the disk of a folder has less than `needed` bytes left."""
+    if shutil.disk_usage(out).free < needed:
+        raise OSError(
+            errno.ENOSPC,
+            f"{out} needs about {needed / 1e9:.1f} GB, "
+            f"and its disk has {shutil.disk_usage(out).free / 1e9:.1f} GB left; "
+            f"ask for fewer images, a smaller size, or another folder",
+        )
+
+
 def _attributed(out: Path) -> CaptionedImages:
-    """Open a finished set; a process that was killed at its very end may have left it without its attribution."""
+    """Open a finished data set, and write its attribution if that is missing.
+
+    It is missing at first, and also if the process was killed just before it was written.
+    """
     data = load_packed(out)
     if not (out / "attribution.csv").exists():
         attribute(data, out / "attribution.csv")
@@ -372,7 +447,15 @@ def _attributed(out: Path) -> CaptionedImages:
 
 
 def attribute(data: CaptionedImages, path: str | Path) -> None:
-    """Write whose each photo of a COCO set is: a CSV of id, file name, licence, its address, and the photo's page."""
+    """Write a CSV file that gives the source and the licence of each photo of a COCO data set.
+
+    Its columns are the photo's id, its file name, its licence, the licence's address, and the
+    address of the photo's page on Flickr. What is not known is left empty.
+
+    Args:
+        data: a data set that `coco` made.
+        path: the file to write.
+    """
 
     def fact(name: str, row: int) -> str:
         return str(data.facts[name][row]) if name in data.facts else ""
@@ -381,13 +464,12 @@ def attribute(data: CaptionedImages, path: str | Path) -> None:
     with open(path, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["id", "file_name", "license", "license_url", "flickr_url"])
-        for row, number in enumerate(data.ids.tolist()):
-            license_ = licenses.get(
-                int(data.facts["license"][row]) if "license" in data.facts else None, {}
-            )
+        for row, image_id in enumerate(data.ids.tolist()):
+            license_id = int(data.facts["license"][row]) if "license" in data.facts else None
+            license_ = licenses.get(license_id, {})
             writer.writerow(
                 [
-                    number,
+                    image_id,
                     fact("file_name", row),
                     license_.get("name", ""),
                     license_.get("url", ""),
@@ -397,24 +479,29 @@ def attribute(data: CaptionedImages, path: str | Path) -> None:
 
 
 def karpathy(path: str | Path, split: str = "test") -> list[int]:
-    """COCO's image ids of a split of Karpathy and Fei-Fei (2015), which papers report retrieval on, in its order.
+    """Read the image ids of a split of COCO by Karpathy and Fei-Fei (2015).
 
-    `data[np.isin(data.ids, karpathy(path))]` are its 5,000 test photos; the 1k protocol takes the mean over five thousands of them.
+    Papers report retrieval on these splits. `data[np.isin(data.ids, karpathy(path))]` selects the
+    5,000 test photos. The 1k protocol divides them into five sets of 1,000 photos and reports the
+    mean over the five.
 
     Args:
-        path: the file dataset_coco.json, for those who have it. split: train, restval, val or test.
+        path: the authors' file dataset_coco.json.
+        split: "train", "restval", "val" or "test".
+    Returns:
+        COCO's image ids, in the order of the file.
     Raises:
-        ValueError: if the file is of another format, or has no such split.
+        ValueError: if the file has another format, or has no such split.
     """
     try:
         records = json.loads(Path(path).read_text(encoding="utf-8"))["images"]
         ids = [int(record["cocoid"]) for record in records if record["split"] == split]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
-            f"{path} is not Karpathy's dataset_coco.json ({error}); it has a list 'images' with 'cocoid' and 'split'"
+            f"{path} is not Karpathy's dataset_coco.json ({error}); "
+            f"it has a list 'images' with 'cocoid' and 'split'"
         ) from error
     if not ids:
-        raise ValueError(
-            f"{path} has no split {split!r}; there are {', '.join(sorted({record['split'] for record in records}))}"
-        )
+        splits = ", ".join(sorted({record["split"] for record in records}))
+        raise ValueError(f"{path} has no split {split!r}; there are {splits}")
     return ids
