@@ -20,7 +20,7 @@ from miniclip.attention import Transformer
 from miniclip.batch_norm import BatchNorm2d
 from miniclip.config import CLIPConfig
 from miniclip.resnet import ResNet
-from miniclip.tokenizer import Tokenizer
+from miniclip.tokenizer import Tokenizer, trim
 
 
 def sincos_2d(side: int, width: int) -> Tensor:
@@ -117,9 +117,9 @@ class TextTransformer(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(B, T) token ids -> (B, E), not yet of unit length."""
+        if tokens.device.type == "cpu":
+            tokens = trim(tokens, self.end_token)
         ends = (tokens == self.end_token).int().argmax(dim=1)  # (B,): the first end mark
-        # A causal tower never looks ahead, so the padding behind the longest text changes nothing: leave it out.
-        tokens = tokens[:, : int(ends.max()) + 1]
         x = self.token_embedding(tokens) + self.positional_embedding[: tokens.shape[1]]  # (B, T, D)
         causal = torch.ones(
             tokens.shape[1], tokens.shape[1], dtype=torch.bool, device=x.device

@@ -35,6 +35,16 @@ def clean(text: str) -> str:
     return " ".join(html.unescape(html.unescape(fix_text(text))).split()).lower()
 
 
+def trim(tokens: Tensor, end_token: int) -> Tensor:
+    """Leave out the padding behind the longest text: (B, T) token ids to (B, T'), T' <= T.
+
+    A causal tower never looks ahead, so that changes nothing but the time. On a GPU it would have to
+    wait for the number T', so texts are trimmed where batches are made, on the CPU.
+    """
+    ends = (tokens == end_token).int().argmax(dim=1)  # (B,): the first end mark of each text
+    return tokens[:, : int(ends.max()) + 1]
+
+
 class Tokenizer:
     """A trained byte-level BPE: strings to token ids and back.
 

@@ -82,7 +82,7 @@ def test_the_last_block_is_spared_what_nobody_reads():
     images, first = torch.randn(3, 3, 48, 48), torch.zeros(3, dtype=torch.long)
     with torch.inference_mode():
         x = tower.embed(images)
-        assert torch.allclose(tower.blocks(x, read=first), tower.blocks(x)[:, :1], atol=1e-6)
+        assert torch.allclose(tower.blocks(x, query_index=first), tower.blocks(x)[:, :1], atol=1e-6)
 
 
 @pytest.mark.parametrize("mask", [None, torch.ones(7, 7, dtype=torch.bool).tril()])

@@ -396,9 +396,10 @@ def coco(
     archive, originals = cache / f"{split}.zip", cache / "originals" / split
     photos_to_store = SPLITS[split] if use_archive and not archive.exists() else 0
     photos_to_store += total if keep_originals and not use_archive else 0
+    needed = total * 3 * size**2 + photos_to_store * PHOTO_BYTES  # bytes
     out.mkdir(parents=True, exist_ok=True)
     originals.mkdir(parents=True, exist_ok=True)
-    _check_free_space(out, total * 3 * size**2 + photos_to_store * PHOTO_BYTES)
+    _check_free_space(out, needed)
     captions = captions_file(split, cache, web)
     if use_archive and not archive.exists():
         _get(web, f"zips/{split}.zip", archive)

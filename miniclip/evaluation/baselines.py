@@ -22,7 +22,7 @@ from miniclip.config import CLIPConfig
 from miniclip.data import CaptionedImages
 from miniclip.device import pick_device, pick_precision
 from miniclip.model import CLIP
-from miniclip.tokenizer import Tokenizer
+from miniclip.tokenizer import Tokenizer, trim
 from miniclip.training.batches import Batches
 from miniclip.training.clip import train
 from miniclip.training.history import History
@@ -324,26 +324,18 @@ class Captioner(Baseline):
 
     def loss(self, images: Tensor, tokens: Tensor, rows: Tensor) -> Tensor:
         """The mean of -log p over the tokens of all captions."""
-        tokens = _trim(tokens, self.config)
         written = self(self.read(images).repeat(len(tokens) // len(images), 1, 1), tokens)
         return -written.sum() / (tokens[:, 1:] != 0).sum()
 
     def class_scores(self, images: Tensor, names: Sequence[str]) -> Tensor:
         """The logarithm of the probability of writing "a picture of NAME.", as for CLIP: (B, C)."""
-        tokens = _trim(
-            self.tokenizer(
-                [fill("a picture of {}.", name) for name in names], self.config.context_length
-            ).to(images.device),
-            self.config,
-        )
+        sentences = [fill("a picture of {}.", name) for name in names]
+        tokens = self.tokenizer(sentences, self.config.context_length)
+        tokens = trim(tokens, self.config.end_token).to(images.device)
         patches = self.read(images)  # (B, N, D)
         return torch.stack(
             [self(one.expand(len(tokens), -1, -1), tokens).sum(dim=1) for one in patches]
         )
-
-
-def _trim(tokens: Tensor, config: CLIPConfig) -> Tensor:
-    return tokens[:, : int((tokens == config.end_token).int().argmax(dim=1).max()) + 1]
 
 
 def _start(data: CaptionedImages, preset: str | CLIPConfig, options: dict) -> CLIP:

@@ -32,9 +32,9 @@ from miniclip.evaluation.benchmarks import CHOICE_SEED, TEST_SEED, questions, sc
 from miniclip.evaluation.challenges import CHALLENGES, choose
 from miniclip.evaluation.shifts import HOME, WIDE, ask_all, shifted, which_thing
 from miniclip.model import CLIP
-from miniclip.tools.bench import seconds_of, training_step
 from miniclip.training.clip import train
 from miniclip.training.recipe import Recipe
+from miniclip.training.timing import seconds_of, training_step
 from miniclip.zeroshot import evaluate
 
 RESULTS = Path(__file__).parents[1] / "results"

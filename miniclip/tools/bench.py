@@ -12,7 +12,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,14 +21,13 @@ from torch import nn
 
 from miniclip.config import CLIPConfig
 from miniclip.device import PRECISIONS
-from miniclip.loss import info_nce
 from miniclip.model import CLIP
 from miniclip.training.batches import Batches
 from miniclip.training.clip import train
 from miniclip.training.recipe import Recipe
+from miniclip.training.timing import random_batch, seconds_of, training_step
 
 STATUS = Path("/proc/self/status")
-TEXT_TOKENS = 16  # of the context; the rest is padding, as in short captions
 
 
 @dataclass(frozen=True)
@@ -48,12 +46,6 @@ def gemm_rate(size: int = 2048, tries: int = 5) -> float:
     a, b = torch.randn(size, size), torch.randn(size, size)
     best = min(seconds_of(lambda: a @ b) for _ in range(tries + 1))
     return 2 * size**3 / best
-
-
-def seconds_of(call: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
 
 
 def count_flops(step: Callable[[], object]) -> float:
@@ -132,32 +124,6 @@ RIVALS: dict[str, Callable[[CLIPConfig], nn.Module]] = {
     "open_clip": open_clips,
     "transformers": _HuggingFace,
 }
-
-
-def random_batch(config: CLIPConfig, batch_size: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Pictures (B, 3, S, S) and token ids (B, T) with which nothing can be learned."""
-    images = torch.randn(batch_size, 3, config.image_size, config.image_size)
-    tokens = torch.randint(3, config.vocab_size - 1, (batch_size, config.context_length))
-    tokens[:, 0], tokens[:, TEXT_TOKENS - 1], tokens[:, TEXT_TOKENS:] = 1, config.end_token, 0
-    return images, tokens
-
-
-def training_step(
-    model: nn.Module, config: CLIPConfig, batch_size: int, precision: torch.dtype
-) -> Callable[[], None]:
-    """A function that does one step of training on one random batch, with AdamW for everyone."""
-    images, tokens = random_batch(config, batch_size)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
-
-    def step() -> None:
-        with torch.autocast("cpu", precision, enabled=precision != torch.float32):
-            image, text, scale = model(images, tokens)
-        loss = info_nce(image.float(), text.float(), scale)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-
-    return step
 
 
 def inference_step(

@@ -18,6 +18,8 @@ import torch
 from miniclip.checkpoint import SHIPPED, new
 from miniclip.device import pick_device, pick_precision
 from miniclip.loss import info_nce
+from miniclip.training.loop import train_step
+from miniclip.training.precision import Precision
 
 NEEDED = (
     "torch",
@@ -124,18 +126,21 @@ def training_rate(seconds: float = 5.0, batch_size: int = 64) -> float:
         model.config.context_length,
         truncate=True,
     ).to(device)
-    optimizer, times = torch.optim.AdamW(model.parameters(), 1e-4), []
+    optimizers, rounding = (
+        [torch.optim.AdamW(model.parameters(), 1e-4)],
+        Precision(device, precision),
+    )
+
+    def objective(images: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+        with rounding.autocast():
+            image, texts, scale = model(images, tokens)
+        parts = (info_nce(image.float(), text.float(), scale.float()) for text in texts.chunk(2))
+        return sum(parts) / 2
+
+    times: list[float] = []
     while len(times) < 6 or sum(times) < seconds:
         start = time.perf_counter()
-        with torch.autocast(device.type, precision, enabled=precision != torch.float32):
-            picture, texts, scale = model(images, tokens)
-        loss = (
-            sum(info_nce(picture.float(), part.float(), scale.float()) for part in texts.chunk(2))
-            / 2
-        )
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+        loss = train_step(model, (images, tokens), objective, optimizers, rounding)
         loss.item()  # waits for a GPU
         times.append(time.perf_counter() - start)
     times = sorted(times[3:])

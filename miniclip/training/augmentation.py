@@ -39,24 +39,24 @@ def augment(images: Tensor, size: int, recipe, chances: Tensor) -> Tensor:
         theta = torch.stack(
             [torch.stack([side * mirror, zero, x], 1), torch.stack([zero, side, y], 1)], 1
         )  # (B, 2, 3)
-        grid = F.affine_grid(theta.to(device), [B, 3, size, size], align_corners=False)
+        grid = F.affine_grid(to_device(theta, device), [B, 3, size, size], align_corners=False)
         images = F.grid_sample(
             images, grid, mode="bilinear", padding_mode="reflection", align_corners=False
         )
     if recipe.jitter:
-        brightness, contrast = (1 + recipe.jitter * (2 * chances[4:].to(device) - 1)).view(
-            2, B, 1, 1, 1
-        )
+        brightness, contrast = (
+            1 + recipe.jitter * (2 * to_device(chances[4:].contiguous(), device) - 1)
+        ).view(2, B, 1, 1, 1)
         middle = images.mean(dim=(1, 2, 3), keepdim=True)
         images = ((images - middle) * contrast + middle * brightness).clamp(0, 1)
     return images
 
 
-def to_device(images: np.ndarray, device: torch.device) -> Tensor:
-    """Pictures as a tensor on a device; on its way to a GPU through pinned memory, so that it need not be waited for."""
-    pixels = torch.from_numpy(np.ascontiguousarray(images))
-    return (
-        pixels.pin_memory().to(device, non_blocking=True)
-        if device.type == "cuda"
-        else pixels.to(device)
+def to_device(values: np.ndarray | Tensor, device: torch.device) -> Tensor:
+    """An array as a tensor on a device; to a GPU through pinned memory, so that nobody waits for it."""
+    tensor = (
+        values if isinstance(values, Tensor) else torch.from_numpy(np.ascontiguousarray(values))
     )
+    if device.type == "cuda":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)

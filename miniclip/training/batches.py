@@ -17,7 +17,7 @@ from torch import Tensor
 
 from miniclip.config import CLIPConfig
 from miniclip.data import CaptionedImages, Shards
-from miniclip.tokenizer import Tokenizer
+from miniclip.tokenizer import Tokenizer, trim
 from miniclip.training.augmentation import augment, downsample, to_device
 from miniclip.training.recipe import Recipe
 
@@ -73,6 +73,7 @@ class Batches:
         self.tokens = tokenizer(captions, config.context_length, truncate=True).to(
             torch.int32
         )  # (all captions, T)
+        self.end_token = config.end_token
         self.on_device = (
             device.type == "cuda" and self.images.nbytes < 0.5 * torch.cuda.mem_get_info(device)[0]
         )
@@ -97,28 +98,17 @@ class Batches:
     def __call__(self, step: int) -> tuple[Tensor, Tensor]:
         B, rows = self.recipe.batch_size, self.rows(step)
         rng = random_numbers(self.recipe.seed, "step", step)
-        chosen = (
-            self.starts[rows]
-            + (
-                torch.rand(self.recipe.captions_per_image, B, generator=rng) * self.counts[rows]
-            ).long()
-        )  # (captions, B)
-        chances, rows, chosen = (
-            torch.rand(6, B, generator=rng)[:, self.own],
-            rows[self.own],
-            chosen[:, self.own],
-        )
-        images = (
-            self.images[rows.to(self.device)]
-            if self.on_device
-            else to_device(self.images[rows.numpy()], self.device)
-        )
-        images = augment(
-            images.permute(0, 3, 1, 2).float() / 255, self.size, self.recipe, chances
-        )  # (B, 3, S, S)
-        return (images - self.mean) / self.std, self.tokens[chosen].flatten(0, 1).long().to(
-            self.device
-        )
+        which = torch.rand(self.recipe.captions_per_image, B, generator=rng) * self.counts[rows]
+        chosen = (self.starts[rows] + which.long())[:, self.own]  # (captions, B)
+        chances, rows = torch.rand(6, B, generator=rng)[:, self.own], rows[self.own]
+        if self.on_device:
+            images = self.images[to_device(rows, self.device)]
+        else:
+            images = to_device(self.images[rows.numpy()], self.device)
+        images = images.permute(0, 3, 1, 2).float() / 255
+        images = augment(images, self.size, self.recipe, chances)  # (B, 3, S, S)
+        tokens = trim(self.tokens[chosen].flatten(0, 1).long(), self.end_token)  # (captions * B, T)
+        return (images - self.mean) / self.std, to_device(tokens, self.device)
 
 
 class StreamedBatches:
@@ -161,7 +151,8 @@ class StreamedBatches:
         images = to_device(downsample(np.stack(pictures), size, recipe.crop), self.device)
         images = images.permute(0, 3, 1, 2).float() / 255
         images = augment(images, size, recipe, torch.rand(6, B, generator=rng))
-        return (images - self.mean) / self.std, tokens.to(self.device)
+        tokens = trim(tokens, self.config.end_token)
+        return (images - self.mean) / self.std, to_device(tokens, self.device)
 
 
 class Prefetcher:

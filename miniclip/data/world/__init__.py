@@ -1,7 +1,8 @@
-"""Picturebook, the embedded data set: scenes of a drawn world with captions, made in a millisecond each.
+"""Picturebook, the built-in data set: scenes of a drawn world with captions, in a millisecond each.
 
-Every cause is a knob: which things, colours and places occur (`World`), how they are drawn (`Scene`), and what people say
-of them (`CaptionStyle`). Picture i of a seed is the same on every machine, whatever the size of the set.
+Everything that shapes the data can be set: which things, colours and places occur (`World`), how
+they are drawn (`Scene`), and what the captions say about them (`CaptionStyle`). Picture i of a seed
+is the same on every machine, however many pictures are drawn.
 Art: OpenMoji (openmoji.org), CC BY-SA 4.0.
 """
 
@@ -39,14 +40,23 @@ __all__ = [
 
 CAPTIONS_PER_PICTURE = 5
 CHUNK = 250  # pictures that one worker draws at a time
+# Smallest and largest size of things, as a share of the picture, by the number of things in it.
+USUAL_SIZES = {
+    0: (0.4, 0.8),
+    1: (0.4, 0.82),
+    2: (0.36, 0.54),
+    3: (0.27, 0.4),
+    4: (0.25, 0.36),
+}
+SIZES_OF_MANY = (0.2, 0.28)  # in a picture of five or six things
 
 
 def _pick(rng: Random, weights: Mapping):
-    """Choose a key with a probability in proportion to its weight, from one random number."""
-    at = rng.random() * sum(weights.values())
+    """Choose a key with a probability proportional to its weight, using one random number."""
+    remaining = rng.random() * sum(weights.values())
     for key, weight in weights.items():
-        at -= weight
-        if at < 0:
+        remaining -= weight
+        if remaining < 0:
             return key
     return key
 
@@ -56,18 +66,23 @@ class World:
     """Which scenes occur, and how often.
 
     Args:
-        nouns: names of meanings from `CONCEPTS`; "starter" for the first words, "all" for every one.
+        nouns: names of concepts from `CONCEPTS`; "starter" for the starter nouns, "all" for all.
         places: names from `PLACES`.
-        objects: things in a scene, as {number: weight} or one number; at most 6.
+        objects: number of things in a scene, 0 to 6: one number, or {number: weight} to choose it
+            at random.
         same_kind_prob: probability that the things of a scene with several are all of one kind.
-        styles, weathers, lights: {name: weight}.
-        scale: sizes of things, as a multiple of the usual ones.
-        sizes: smallest and largest size of things, as shares of the picture; None for the usual ones, smaller where there are more.
-        spacing: where things stand: "even", each as far from the others as twelve tries allow, or "any", at the first of them that hides no other.
-        painted: probability that a thing that can take a colour is painted; otherwise it keeps its own.
-        excluded_pairs: (noun, colour) pairs that never occur, to be met for the first time in a test.
+        styles, weathers, lights: {name: weight}, from which each scene's is chosen at random.
+        scale: factor by which all sizes are multiplied, 0.3 to 1.15.
+        sizes: smallest and largest size of things, as shares of the picture's width, 0.05 to 0.85;
+            None for the usual sizes, which are smaller in scenes with more things.
+        spacing: how a thing's position is chosen among twelve random ones: "even" takes the one
+            that is farthest from the other things, "any" the first one that overlaps none of them.
+        painted: probability that a thing is painted in a colour, if it can be; otherwise it keeps
+            its own.
+        excluded_pairs: (noun, colour) pairs that never occur, so that a test can show them for the
+            first time.
     Raises:
-        ValueError: for an unknown name or an impossible number.
+        ValueError: for an unknown name or a number out of range.
     """
 
     nouns: str | tuple[str, ...] = "all"
@@ -92,10 +107,11 @@ class World:
     excluded_pairs: frozenset[tuple[str, str]] = frozenset()
 
     def __post_init__(self) -> None:
-        named = {"all": tuple(CONCEPTS), "starter": STARTER}
-        nouns = (
-            named.get(self.nouns, self.nouns) if isinstance(self.nouns, str) else tuple(self.nouns)
-        )
+        nouns = self.nouns
+        if isinstance(nouns, str):
+            nouns = {"all": tuple(CONCEPTS), "starter": STARTER}.get(nouns, nouns)
+        else:
+            nouns = tuple(nouns)
         if isinstance(nouns, str):
             raise ValueError(f"nouns is 'all', 'starter' or a list of names, not {nouns!r}")
         if unknown := [name for name in nouns if name not in CONCEPTS]:
@@ -105,16 +121,7 @@ class World:
         if unknown := [name for name in self.places if name not in PLACES]:
             raise ValueError(f"no such place: {', '.join(unknown)}; places are {', '.join(PLACES)}")
         objects = {self.objects: 1.0} if isinstance(self.objects, int) else dict(self.objects)
-        if not 0.3 <= self.scale <= 1.15:
-            raise ValueError(
-                f"scale is between 0.3 and 1.15, so that things can be seen and fit the picture, not {self.scale}"
-            )
-        if self.sizes is not None and not 0.05 <= self.sizes[0] <= self.sizes[1] <= 0.85:
-            raise ValueError(
-                f"sizes is a smallest and a largest size between 0.05 and 0.85, not {self.sizes}"
-            )
-        if self.spacing not in ("even", "any"):
-            raise ValueError(f"spacing is even or any, not {self.spacing!r}")
+        self._check_numbers()
         if (
             not nouns
             or not self.places
@@ -122,15 +129,37 @@ class World:
             or not all(0 <= number <= MAX_THINGS for number in objects)
         ):
             raise ValueError(
-                f"a world needs nouns, places, and scenes of 0 to {MAX_THINGS} things; got objects={self.objects}"
+                f"a world needs nouns, places, and scenes of 0 to {MAX_THINGS} things; "
+                f"got objects={self.objects}"
             )
         object.__setattr__(self, "nouns", nouns)
         object.__setattr__(self, "places", tuple(self.places))
         object.__setattr__(self, "objects", objects)
 
+    def _check_numbers(self) -> None:
+        if not 0.3 <= self.scale <= 1.15:
+            raise ValueError(
+                f"scale is between 0.3 and 1.15, so that things can be seen "
+                f"and fit the picture, not {self.scale}"
+            )
+        if self.sizes is not None and not 0.05 <= self.sizes[0] <= self.sizes[1] <= 0.85:
+            raise ValueError(
+                f"sizes is a smallest and a largest size between 0.05 and 0.85, not {self.sizes}"
+            )
+        if self.spacing not in ("even", "any"):
+            raise ValueError(f"spacing is even or any, not {self.spacing!r}")
+
     @classmethod
     def starter(cls, **changes) -> World:
-        """The world of a first five minutes: forty nouns, one or two in a picture, mostly in fair weather; single fields can be changed."""
+        """Make the easy world of a first five-minute training.
+
+        It has forty nouns, one or two things in a picture, and mostly fair weather.
+
+        Args:
+            changes: fields of `World` that are to differ from this.
+        Returns:
+            the world.
+        """
         easy = {
             "nouns": "starter",
             "objects": {1: 0.9, 2: 0.1},
@@ -142,55 +171,35 @@ class World:
         return cls(**{**easy, **changes})
 
     def scene(self, rng: Random) -> Scene:
-        """Compose one scene by chance."""
+        """Compose one scene at random.
+
+        The order of the random draws is part of the data set: another order would change every
+        picture of every seed.
+
+        Args:
+            rng: the random numbers.
+        Returns:
+            the scene.
+        """
         count = _pick(rng, self.objects)
-        alike = count > 1 and rng.random() < self.same_kind_prob
-        names = (
-            [rng.choice(self.nouns)] * count
-            if alike
-            else [rng.choice(self.nouns) for _ in range(count)]
-        )
-        home = [
-            place for place in (CONCEPTS[names[0]].home if names else ()) if place in self.places
-        ]
+        same_kind = count > 1 and rng.random() < self.same_kind_prob
+        if same_kind:
+            names = [rng.choice(self.nouns)] * count
+        else:
+            names = [rng.choice(self.nouns) for _ in range(count)]
+        # Some concepts have home places; the first thing's home is preferred.
+        home = [place for place in CONCEPTS[names[0]].home if place in self.places] if names else []
         place = rng.choice(home) if home and rng.random() < 0.7 else rng.choice(self.places)
-        low, high = self.sizes or {
-            0: (0.4, 0.8),
-            1: (0.4, 0.82),
-            2: (0.36, 0.54),
-            3: (0.27, 0.4),
-            4: (0.25, 0.36),
-        }.get(count, (0.2, 0.28))
+        low, high = self.sizes or USUAL_SIZES.get(count, SIZES_OF_MANY)
+        shared_color = rng.choice(tuple(COLORS))  # things of one kind often share their colour
         things: list[Thing] = []
-        paint = rng.choice(tuple(COLORS))  # things of one kind often share their colour
         for name in names:
             size = rng.uniform(low, high) * self.scale
-            spots = [
-                (
-                    rng.uniform(size / 2, 1 - size / 2),
-                    rng.uniform(max(0.25, size / 2), 1 - size / 2),
-                )
-                for _ in range(12)
-            ]
-            gaps = [
-                min(
-                    (
-                        ((x - t.at[0]) ** 2 + (y - t.at[1]) ** 2) ** 0.5 - (size + t.size) / 2
-                        for t in things
-                    ),
-                    default=0,
-                )
-                for x, y in spots
-            ]
-            clear = (
-                next((spot for spot, gap in zip(spots, gaps) if gap > 0), None)
-                if self.spacing == "any"
-                else None
-            )
-            at = clear or spots[gaps.index(max(gaps))]
+            x, y = self._position(rng, size, things)
             concept = CONCEPTS[name]
             variant = rng.randrange(len(concept.art))
-            color = paint if alike and rng.random() < 0.7 else rng.choice(tuple(COLORS))
+            share = same_kind and rng.random() < 0.7
+            color = shared_color if share else rng.choice(tuple(COLORS))
             painted = (
                 rng.random() < self.painted
                 and concept.art[variant] in concept.family
@@ -198,27 +207,61 @@ class World:
             )
             things.append(
                 Thing(
-                    name,
-                    color if painted else None,
-                    (round(at[0], 3), round(at[1], 3)),
-                    round(size, 3),
-                    variant,
-                    rng.random() < 0.5,
-                    round(rng.uniform(-12, 12), 1),
+                    noun=name,
+                    color=color if painted else None,
+                    at=(round(x, 3), round(y, 3)),
+                    size=round(size, 3),
+                    variant=variant,
+                    flip=rng.random() < 0.5,
+                    tilt=round(rng.uniform(-12, 12), 1),
                 )
             )
         return Scene(
-            place,
-            tuple(things),
-            _pick(rng, self.weathers),
-            _pick(rng, self.lights),
-            _pick(rng, self.styles),
-            str(rng.random()),
+            place=place,
+            things=tuple(things),
+            weather=_pick(rng, self.weathers),
+            light=_pick(rng, self.lights),
+            style=_pick(rng, self.styles),
+            chance=str(rng.random()),
         )
+
+    def _position(self, rng: Random, size: float, things: list[Thing]) -> tuple[float, float]:
+        """Choose where the centre of the next thing goes, among twelve random positions."""
+        candidates = [
+            (
+                rng.uniform(size / 2, 1 - size / 2),
+                rng.uniform(max(0.25, size / 2), 1 - size / 2),
+            )
+            for _ in range(12)
+        ]
+        # The gap to the nearest other thing; below zero if the two overlap.
+        gaps = [
+            min(
+                (
+                    ((x - t.at[0]) ** 2 + (y - t.at[1]) ** 2) ** 0.5 - (size + t.size) / 2
+                    for t in things
+                ),
+                default=0,
+            )
+            for x, y in candidates
+        ]
+        if self.spacing == "any":
+            for candidate, gap in zip(candidates, gaps):
+                if gap > 0:
+                    return candidate
+        return candidates[gaps.index(max(gaps))]
 
 
 def scene_facts(scene: Scene) -> dict[str, object]:
-    """The ground truth of a scene: names, colours, place and the rest, lists padded to six things."""
+    """List the ground truth of a scene.
+
+    Args:
+        scene: the scene.
+    Returns:
+        by name: "objects" (words), "meanings" (concepts), "colors", "variants", "xy" (centres) and
+        "sizes" of the things, each a list padded to six; "object" and "color" of the first thing;
+        "count"; and the scene's "place", "weather", "light" and "style".
+    """
 
     def pad(values, empty):
         return list(values) + [empty] * (MAX_THINGS - len(scene.things))
@@ -242,29 +285,29 @@ def scene_facts(scene: Scene) -> dict[str, object]:
 
 
 def _draw_some(indices: range, seed: int, size: int, world: World, style: CaptionStyle):
+    """Draw the pictures with these indices: their pixels, captions and facts."""
     pictures, texts, facts = np.empty((len(indices), size, size, 3), np.uint8), [], []
     for row, index in enumerate(indices):
         rng = Random(f"picturebook {seed} {index}")
         scene = world.scene(rng)
         pictures[row] = scene.draw(size)
-        words = Random(
-            f"captions {seed} {index}"
-        )  # its own chance: another CaptionStyle leaves the pictures as they are
-        texts.append(_different_captions(scene, words, style))
+        # Captions have random numbers of their own, so another CaptionStyle changes no picture.
+        caption_rng = Random(f"captions {seed} {index}")
+        texts.append(_different_captions(scene, caption_rng, style))
         facts.append(scene_facts(scene))
     return pictures, texts, facts
 
 
 def _different_captions(scene: Scene, rng: Random, style: CaptionStyle) -> list[str]:
-    found: dict[str, None] = {}
+    """Write five captions for a scene, all different if forty tries give as many."""
+    unique: dict[str, None] = {}
     for _ in range(40):
-        found.setdefault(caption(scene, rng, style))
-        if len(found) == CAPTIONS_PER_PICTURE:
+        unique.setdefault(caption(scene, rng, style))
+        if len(unique) == CAPTIONS_PER_PICTURE:
             break
-    texts = list(found)
-    return [
-        texts[i % len(texts)] for i in range(CAPTIONS_PER_PICTURE)
-    ]  # a style of few choices may run out of different ones
+    texts = list(unique)
+    # A style with few choices may give fewer different captions; then they are repeated.
+    return [texts[i % len(texts)] for i in range(CAPTIONS_PER_PICTURE)]
 
 
 def picturebook(
@@ -276,20 +319,25 @@ def picturebook(
     workers: int | None = None,
     progress: bool = True,
 ) -> CaptionedImages:
-    """Draw n captioned pictures; picture i depends on the seed and i alone, so smaller sets nest in larger ones.
+    """Draw n captioned pictures.
+
+    Picture i depends only on the seed and on i, so a smaller data set is the beginning of a larger
+    one.
 
     Args:
         n: number of pictures.
-        seed: another seed, other pictures; keep some seeds for tests.
+        seed: another seed gives other pictures; keep some seeds for tests.
         size: height and width in pixels, 32 to 512.
-        world: which scenes occur; by default every noun and place.
+        world: which scenes occur; by default those with all nouns and places.
         captions: what captions mention; see `CaptionStyle`.
-        workers: processes that draw; by default one a core for large sets. The result does not depend on it.
-        progress: show a progress bar for large sets.
+        workers: number of processes that draw; by default one for each core if n is above 2,000,
+            otherwise one. The result does not depend on it.
+        progress: show a progress bar if n is above 2,000.
     Returns:
-        `CaptionedImages` of n pictures with five captions each and the ground truth in `facts`.
+        a `CaptionedImages` of n pictures with five captions each and the ground truth in `facts`
+        (see `scene_facts`).
     Raises:
-        ValueError: for an n below 1 or a size out of range.
+        ValueError: if n is below 1 or the size is out of range.
     """
     if n < 1:
         raise ValueError(f"n is the number of pictures to draw, at least 1, not {n}")
@@ -300,16 +348,16 @@ def picturebook(
     chunks = [range(start, min(start + CHUNK, n)) for start in range(0, n, CHUNK)]
     workers = workers or (joblib.cpu_count() if n > 2000 else 1)
     images, texts, facts = np.empty((n, size, size, 3), np.uint8), [], []
+    parallel = joblib.Parallel(n_jobs=workers, return_as="generator")
     with tqdm(
         total=n, desc="drawing pictures", unit="picture", disable=not progress or n <= 2000
     ) as bar:
-        for pictures, more_texts, more_facts in joblib.Parallel(
-            n_jobs=workers, return_as="generator"
-        )(joblib.delayed(draw)(chunk) for chunk in chunks):
-            images[len(texts) : len(texts) + len(pictures)] = pictures
-            texts += more_texts
-            facts += more_facts
-            bar.update(len(pictures))
+        drawn = parallel(joblib.delayed(draw)(chunk) for chunk in chunks)
+        for chunk_images, chunk_texts, chunk_facts in drawn:
+            images[len(texts) : len(texts) + len(chunk_images)] = chunk_images
+            texts += chunk_texts
+            facts += chunk_facts
+            bar.update(len(chunk_images))
     columns = {key: np.array([fact[key] for fact in facts]) for key in facts[0]}
     info = {
         "name": f"picturebook, seed {seed}",

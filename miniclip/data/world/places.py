@@ -1,7 +1,8 @@
-"""Where scenes of the drawn world happen: ten places, each a background of a few shapes with room for chance.
+"""The ten places of the drawn world, each a background of a few shapes with random details.
 
-A place is drawn in a 100 x 100 box as two layers, like the art of the things: fills (for full drawings and cut-outs)
-and lines (for pencil sketches). The words that people use for it stand beside it.
+A place is drawn in a 100 x 100 box as two layers, like the art of the things: fills (for full
+drawings and cut-outs) and lines (for pencil sketches). The phrases with which captions name a place
+are listed beside it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,14 @@ INK = 'fill="none" stroke="#444" stroke-width=".8" stroke-linecap="round"'
 
 @dataclass(frozen=True)
 class Place:
-    """One place: how captions say it, colours of sky and ground (top and bottom of each), and what stands in it."""
+    """One place of the drawn world.
+
+    Args:
+        phrases: how captions name it.
+        sky, ground: the colours at the top and at the bottom of each, as "#rrggbb".
+        decorate: draws what stands in the place, given random numbers and the height of the
+            horizon, as SVG text: (fills, lines).
+    """
 
     phrases: tuple[str, ...]
     sky: tuple[str, str]
@@ -24,49 +32,92 @@ class Place:
 
 
 def shade(color: str, by: float) -> str:
-    """Make a "#rrggbb" colour lighter (`by` > 0, towards white) or darker (`by` < 0, towards black), by a share of the way."""
-    to = 255 if by > 0 else 0
-    parts = [int(color[i : i + 2], 16) for i in (1, 3, 5)]
-    return "#" + "".join(f"{round(part + (to - part) * abs(by)):02x}" for part in parts)
+    """Make a colour lighter or darker.
+
+    Args:
+        color: "#rrggbb".
+        by: share of the way to white (if positive) or to black (if negative), -1 to 1.
+    Returns:
+        the new colour, "#rrggbb".
+    """
+    target = 255 if by > 0 else 0
+    channels = [int(color[i : i + 2], 16) for i in (1, 3, 5)]
+    return "#" + "".join(
+        f"{round(channel + (target - channel) * abs(by)):02x}" for channel in channels
+    )
 
 
-def _shape(d: str, fill: str) -> tuple[str, str]:
-    return f'<path d="{d}" fill="{fill}"/>', f'<path d="{d}" {INK}/>'
+def _shape(path: str, fill: str) -> tuple[str, str]:
+    """Draw path data as a filled shape and as its outline."""
+    return f'<path d="{path}" fill="{fill}"/>', f'<path d="{path}" {INK}/>'
 
 
 def _join(shapes: list[tuple[str, str]]) -> tuple[str, str]:
+    """Join the fills of several shapes, and their outlines."""
     return "".join(fill for fill, _ in shapes), "".join(line for _, line in shapes)
 
 
 def dot(x: float, y: float, r: float) -> str:
-    """A circle as path data; a small one has eight sides, which is quicker to draw and looks the same."""
+    """Draw a circle.
+
+    A small one has eight sides, which is faster to draw and looks the same.
+
+    Args:
+        x, y: centre in the 100 x 100 box.
+        r: radius.
+    Returns:
+        SVG path data.
+    """
     if r < 2:
-        a, b = 0.41 * r, 0.59 * r
-        return f"M{x - r:.1f} {y - a:.2f}l{b:.2f} {-b:.2f}h{2 * a:.2f}l{b:.2f} {b:.2f}v{2 * a:.2f}l{-b:.2f} {b:.2f}h{-2 * a:.2f}l{-b:.2f} {-b:.2f}z"
-    r = round(r, 1)  # so that the written diameter is exactly two written radii
+        a, b = 0.41 * r, 0.59 * r  # half a side of the octagon, and the width of a slanted side
+        return (
+            f"M{x - r:.1f} {y - a:.2f}l{b:.2f} {-b:.2f}h{2 * a:.2f}l{b:.2f} {b:.2f}"
+            f"v{2 * a:.2f}l{-b:.2f} {b:.2f}h{-2 * a:.2f}l{-b:.2f} {-b:.2f}z"
+        )
+    r = round(r, 1)  # so that the diameter in the text is exactly twice the radius in the text
     return f"M{x - r:.1f} {y:.1f}a{r} {r} 0 1 0 {2 * r:.1f} 0a{r} {r} 0 1 0 {-2 * r:.1f} 0z"
 
 
+# In the functions below, `h` is the height of the horizon, measured from the top of the box.
+
+
 def _cloud(rng: Random, y: float) -> str:
+    """A cloud of three circles."""
     x, r = rng.uniform(0, 100), rng.uniform(3, 6)
     return dot(x, y, r) + dot(x + r, y - r / 2, r) + dot(x + 2.2 * r, y, r)
 
 
-def _strokes(rng: Random, h: float, count: int, d: Callable[[float, float, float], str]) -> str:
-    """Little marks strewn over the ground, larger towards the viewer."""
+def _strokes(rng: Random, h: float, count: int, mark: Callable[[float, float, float], str]) -> str:
+    """Small marks scattered over the ground, larger where the ground is nearer to the viewer."""
     marks = []
     for _ in range(count):
-        x, depth = rng.uniform(0, 100), rng.random()
-        marks.append(d(x, h + 2 + depth * (98 - h), 1 + 2.5 * depth))
+        x, nearness = rng.uniform(0, 100), rng.random()
+        marks.append(mark(x, h + 2 + nearness * (98 - h), 1 + 2.5 * nearness))
     return "".join(marks)
 
 
 def _tuft(x: float, y: float, s: float) -> str:
-    return f"M{x - s:.1f} {y - s:.1f}L{x:.1f} {y:.1f}L{x + s:.1f} {y - s:.1f}L{x + s / 4:.1f} {y + s / 2:.1f}L{x - s / 4:.1f} {y + s / 2:.1f}z"
+    """A tuft of grass of size s."""
+    return (
+        f"M{x - s:.1f} {y - s:.1f}L{x:.1f} {y:.1f}L{x + s:.1f} {y - s:.1f}"
+        f"L{x + s / 4:.1f} {y + s / 2:.1f}L{x - s / 4:.1f} {y + s / 2:.1f}z"
+    )
 
 
 def _wave(x: float, y: float, s: float) -> str:
-    return f"M{x - 2 * s:.1f} {y:.1f}q{s:.1f} {-s:.1f} {2 * s:.1f} 0q{s:.1f} {s:.1f} {2 * s:.1f} 0l0 .8q{-s:.1f} {s:.1f} {-2 * s:.1f} 0q{-s:.1f} {-s:.1f} {-2 * s:.1f} 0z"
+    """A wave of size s."""
+    return (
+        f"M{x - 2 * s:.1f} {y:.1f}q{s:.1f} {-s:.1f} {2 * s:.1f} 0q{s:.1f} {s:.1f} {2 * s:.1f} 0"
+        f"l0 .8q{-s:.1f} {s:.1f} {-2 * s:.1f} 0q{-s:.1f} {-s:.1f} {-2 * s:.1f} 0z"
+    )
+
+
+def _ripple(x: float, y: float, s: float) -> str:
+    """A ripple of sand of size s."""
+    return (
+        f"M{x:.1f} {y:.1f}q{3 * s:.1f} {-s:.1f} {6 * s:.1f} 0"
+        f"q{-3 * s:.1f} {-s / 2:.1f} {-6 * s:.1f} 0z"
+    )
 
 
 def _grass(rng: Random, h: float) -> tuple[str, str]:
@@ -100,7 +151,7 @@ def _snow(rng: Random, h: float) -> tuple[str, str]:
 
 def _street(rng: Random, h: float) -> tuple[str, str]:
     shapes, x = [], rng.uniform(-12, 0)
-    while x < 100:
+    while x < 100:  # houses, from left to right
         w, top = rng.uniform(12, 22), rng.uniform(6, h - 14)
         shapes.append(
             _shape(
@@ -115,16 +166,12 @@ def _street(rng: Random, h: float) -> tuple[str, str]:
         )
         shapes.append(_shape(panes, "#f3e9b8"))
         x += w
+    pavement = f"M0 {h:.1f}H100v5H0z"
     middle = (h + 100) / 2 + 8
-    shapes.append(_shape(f"M0 {h:.1f}H100v5H0z", "#c2c2c2"))
-    shapes.append(
-        _shape(
-            "".join(
-                f"M{i + rng.uniform(0, 4):.1f} {middle:.1f}h12v2h-12z" for i in range(-4, 100, 24)
-            ),
-            "#f4f4f4",
-        )
+    lane_marks = "".join(
+        f"M{i + rng.uniform(0, 4):.1f} {middle:.1f}h12v2h-12z" for i in range(-4, 100, 24)
     )
+    shapes += [_shape(pavement, "#c2c2c2"), _shape(lane_marks, "#f4f4f4")]
     return _join(shapes)
 
 
@@ -166,16 +213,12 @@ def _sea(rng: Random, h: float) -> tuple[str, str]:
 
 def _desert(rng: Random, h: float) -> tuple[str, str]:
     x = rng.uniform(-20, 40)
-    dunes = f"M{x - 30:.1f} {h + 0.5:.1f}q40 {-rng.uniform(14, 26):.1f} 60 0zM{x + 35:.1f} {h + 0.5:.1f}q30 {-rng.uniform(10, 20):.1f} 70 0z"
-    sun = dot(rng.uniform(10, 90), rng.uniform(10, 18), 6)
-    ripples = _strokes(
-        rng,
-        h + 6,
-        8,
-        lambda x, y, s: (
-            f"M{x:.1f} {y:.1f}q{3 * s:.1f} {-s:.1f} {6 * s:.1f} 0q{-3 * s:.1f} {-s / 2:.1f} {-6 * s:.1f} 0z"
-        ),
+    dunes = (
+        f"M{x - 30:.1f} {h + 0.5:.1f}q40 {-rng.uniform(14, 26):.1f} 60 0z"
+        f"M{x + 35:.1f} {h + 0.5:.1f}q30 {-rng.uniform(10, 20):.1f} 70 0z"
     )
+    sun = dot(rng.uniform(10, 90), rng.uniform(10, 18), 6)
+    ripples = _strokes(rng, h + 6, 8, _ripple)
     return _join([_shape(sun, "#fff3a8"), _shape(dunes, "#d9a55a"), _shape(ripples, "#c98f45")])
 
 
@@ -197,15 +240,16 @@ def _forest(rng: Random, h: float) -> tuple[str, str]:
 
 
 def _mountains(rng: Random, h: float) -> tuple[str, str]:
-    rock, caps = [], []
+    rocks, caps = [], []
     for x in (rng.uniform(-5, 25), rng.uniform(35, 60), rng.uniform(70, 100)):
         top, w = rng.uniform(6, h - 24), rng.uniform(22, 34)
-        share = 0.3
-        rock.append(f"M{x - w:.1f} {h:.1f}L{x:.1f} {top:.1f}L{x + w:.1f} {h:.1f}z")
+        share = 0.3  # of the mountain's height is covered by snow
+        rocks.append(f"M{x - w:.1f} {h:.1f}L{x:.1f} {top:.1f}L{x + w:.1f} {h:.1f}z")
         caps.append(
-            f"M{x - w * share:.1f} {top + (h - top) * share:.1f}L{x:.1f} {top:.1f}L{x + w * share:.1f} {top + (h - top) * share:.1f}z"
+            f"M{x - w * share:.1f} {top + (h - top) * share:.1f}L{x:.1f} {top:.1f}"
+            f"L{x + w * share:.1f} {top + (h - top) * share:.1f}z"
         )
-    return _join([_shape("".join(rock), "#7d7f92"), _shape("".join(caps), "#ffffff")])
+    return _join([_shape("".join(rocks), "#7d7f92"), _shape("".join(caps), "#ffffff")])
 
 
 PLACES = {
@@ -273,14 +317,26 @@ PLACES = {
 
 
 def background(name: str, rng: Random) -> tuple[str, str, float]:
-    """Draw a place: its fills and its lines as SVG text in a 100 x 100 box, and the height of the horizon."""
+    """Draw a place with random details.
+
+    Args:
+        name: a name from `PLACES`.
+        rng: the random numbers.
+    Returns:
+        its fills and its lines, as SVG text in a 100 x 100 box;
+        the height of the horizon, measured from the top of the box.
+    """
     place, h = PLACES[name], rng.uniform(42, 60)
     tone = rng.uniform(-0.12, 0.12)
     sky, ground = ([shade(color, tone) for color in pair] for pair in (place.sky, place.ground))
-    stops = "".join(
-        f'<linearGradient id="{key}" x2="0" y2="1"><stop stop-color="{top}"/><stop offset="1" stop-color="{bottom}"/></linearGradient>'
+    gradients = "".join(
+        f'<linearGradient id="{key}" x2="0" y2="1"><stop stop-color="{top}"/>'
+        f'<stop offset="1" stop-color="{bottom}"/></linearGradient>'
         for key, (top, bottom) in (("sky", sky), ("ground", ground))
     )
     fills, lines = place.decorate(rng, h)
-    fills = f'<defs>{stops}</defs><rect width="100" height="{h + 0.5:.1f}" fill="url(#sky)"/><rect y="{h:.1f}" width="100" height="{100 - h:.1f}" fill="url(#ground)"/>{fills}'
+    fills = (
+        f'<defs>{gradients}</defs><rect width="100" height="{h + 0.5:.1f}" fill="url(#sky)"/>'
+        f'<rect y="{h:.1f}" width="100" height="{100 - h:.1f}" fill="url(#ground)"/>{fills}'
+    )
     return fills, f'<path d="M0 {h:.1f}H100" {INK}/>{lines}', h

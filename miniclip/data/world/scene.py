@@ -1,8 +1,11 @@
-"""A scene of the drawn world as a value: a place and up to six things in it, that can be built by hand and drawn.
+"""A scene of the drawn world: a place with up to six things in it.
+
+A scene is a plain value, which can also be built by hand and drawn:
 
     Scene(place="beach", things=[Thing("dog", color="red", at=(0.3, 0.7))]).draw(128)
 
-A scene is one SVG text, rendered by resvg: the same scene gives the same pixels on every machine, at any size.
+It is drawn as one SVG text that resvg renders. The same scene gives the same pixels on every
+machine, at any size.
 """
 
 from __future__ import annotations
@@ -28,7 +31,8 @@ MAX_THINGS = 6
 def _one_of(value: object, options, what: str) -> None:
     if value not in options:
         raise ValueError(
-            f"{what} {value!r} is not in the picture book; choose one of: {', '.join(map(str, options))}"
+            f"{what} {value!r} is not in the picture book; "
+            f"choose one of: {', '.join(map(str, options))}"
         )
 
 
@@ -37,15 +41,17 @@ class Thing:
     """One thing in a scene.
 
     Args:
-        noun: a concept's name ("dog", "flying bat") or a word of captions ("bat": its first concept).
-        color: a name from `COLORS`, or None for the colour the art has by itself.
+        noun: the name of a concept ("dog", "flying bat"), or a word of captions; if several
+            concepts share the word, as with "bat", it stands for the first of them.
+        color: a name from `COLORS`, or None for the drawing's own colour.
         at: centre (x, y) as shares of the picture's width and height; y grows downwards.
         size: height and width of its box as a share of the picture's, 0.05 to 1.
-        variant: which of the concept's drawings (which model of car), as its place in the list.
-        flip: mirrored, so that it looks the other way.
-        tilt: turned clockwise, in degrees.
+        variant: which of the concept's drawings (which model of car), as an index from 0.
+        flip: whether it is mirrored, so that it looks the other way.
+        tilt: how far it is turned clockwise, in degrees.
     Raises:
-        ValueError: for an unknown noun, colour or variant, a colour that this drawing cannot take, a size out of range.
+        ValueError: for an unknown noun, colour or variant, for a colour that this drawing cannot
+            have, or for a size out of range.
     """
 
     noun: str
@@ -58,16 +64,17 @@ class Thing:
 
     def __post_init__(self) -> None:
         if self.noun not in CONCEPTS:
-            named = next(
+            name = next(
                 (concept.name for concept in CONCEPTS.values() if concept.word == self.noun), None
             )
-            if named is None:
+            if name is None:
                 _one_of(self.noun, tuple(CONCEPTS), "noun")
-            object.__setattr__(self, "noun", named)
+            object.__setattr__(self, "noun", name)
         art = self.concept.art
         if not 0 <= self.variant < len(art):
             raise ValueError(
-                f"{self.noun} has {len(art)} drawings, so variant is 0 to {len(art) - 1}, not {self.variant}"
+                f"{self.noun} has {len(art)} drawings, "
+                f"so variant is 0 to {len(art) - 1}, not {self.variant}"
             )
         if self.color is not None:
             _one_of(self.color, tuple(COLORS), "color")
@@ -78,11 +85,15 @@ class Thing:
 
     @property
     def concept(self):
-        """What the noun means: words, art and kind (a `Concept`)."""
+        """The `Concept` that the noun stands for, with its words, art and kind."""
         return CONCEPTS[self.noun]
 
     def layers(self) -> tuple[str, str]:
-        """Its fills and its lines as SVG text in a 72 x 72 box, painted."""
+        """Draw the thing in its colour.
+
+        Returns:
+            its fills and its lines, as SVG text in a 72 x 72 box.
+        """
         code = self.concept.art[self.variant]
         fills, lines = artwork(code)
         return (paint(fills, self.concept.family[code], self.color) if self.color else fills), lines
@@ -90,35 +101,31 @@ class Thing:
 
 @cache
 def _bottom(code: str) -> float:
-    """Where the art ends at its lower side, as a share of its box: the shadow lies there."""
+    """The lower end of a drawing as a share of its box; that is where its shadow goes."""
     fills, lines = artwork(code)
-    alpha = np.asarray(
-        _render(
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 72 72">{fills}{lines}</svg>', 72
-        )
-    )[..., 3]
+    svg = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 72 72">{fills}{lines}</svg>'
+    alpha = np.asarray(_render(svg, 72))[..., 3]
     return float(np.nonzero(alpha.any(axis=1))[0][-1] + 1) / 72
 
 
 def _render(svg: str, size: int) -> Image.Image:
-    return Image.open(
-        io.BytesIO(
-            resvg_py.svg_to_bytes(svg_string=svg, width=size, height=size, skip_system_fonts=True)
-        )
-    )
+    png = resvg_py.svg_to_bytes(svg_string=svg, width=size, height=size, skip_system_fonts=True)
+    return Image.open(io.BytesIO(png))
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A place and the things in it; see the module's example.
+    """A place and the things in it.
 
     Args:
         place: a name from `PLACES`.
-        things: up to six `Thing`s, drawn in this order (the last lies in front).
-        weather, light, style: from `WEATHERS`, `LIGHTS`, `STYLES`. "sketch" draws the lines alone, "cutout" the fills alone.
-        chance: seed of the place's small details (clouds, houses, tufts).
+        things: up to six `Thing`s, drawn in this order, so the last one is in front.
+        weather: one of `WEATHERS`.
+        light: one of `LIGHTS`.
+        style: one of `STYLES`; "sketch" draws only the lines, "cutout" only the fills.
+        chance: seed of the place's random details (clouds, houses, tufts of grass).
     Raises:
-        ValueError: for a name that does not exist or too many things.
+        ValueError: for a name that does not exist, or for more than six things.
     """
 
     place: str = "grass"
@@ -141,7 +148,7 @@ class Scene:
             raise ValueError(f"a scene holds at most {MAX_THINGS} things, not {len(self.things)}")
 
     def svg(self) -> str:
-        """The whole scene as SVG text, 100 x 100."""
+        """Write the whole scene as SVG text, 100 x 100."""
         rng = Random(f"details {self.chance}")
         fills, lines, horizon = background(self.place, rng)
         sketch, cutout = self.style == "sketch", self.style == "cutout"
@@ -149,15 +156,18 @@ class Scene:
         for thing in self.things:
             x, y, side = 100 * thing.at[0], 100 * thing.at[1], 100 * thing.size
             fills, lines = thing.layers()
-            feet = y + side * (_bottom(thing.concept.art[thing.variant]) - 0.5)
-            if not sketch and feet > horizon:
+            bottom = y + side * (_bottom(thing.concept.art[thing.variant]) - 0.5)
+            if not sketch and bottom > horizon:  # it stands on the ground, so it has a shadow
                 parts.append(
-                    f'<ellipse cx="{x:.1f}" cy="{feet - side * 0.02:.1f}" rx="{side * 0.36:.1f}" ry="{side * 0.06:.1f}" fill="#000" opacity=".22"/>'
+                    f'<ellipse cx="{x:.1f}" cy="{bottom - side * 0.02:.1f}" '
+                    f'rx="{side * 0.36:.1f}" ry="{side * 0.06:.1f}" fill="#000" opacity=".22"/>'
                 )
-            turn = f" rotate({thing.tilt:.1f})" if thing.tilt else ""
+            rotation = f" rotate({thing.tilt:.1f})" if thing.tilt else ""
             scale = side / 72
             parts.append(
-                f'<g transform="translate({x:.1f} {y:.1f}){turn} scale({-scale if thing.flip else scale:.4f} {scale:.4f}) translate(-36 -36)">'
+                f'<g transform="translate({x:.1f} {y:.1f}){rotation} '
+                f"scale({-scale if thing.flip else scale:.4f} {scale:.4f}) "
+                f'translate(-36 -36)">'
                 f"{'' if sketch else fills}{'' if cutout else lines}</g>"
             )
         parts.append(self._air(rng))
@@ -166,7 +176,7 @@ class Scene:
         )
 
     def _air(self, rng: Random) -> str:
-        """Weather and light, laid over everything."""
+        """Draw the weather and the light, which lie over everything else."""
         parts = []
         if self.weather == "fog":
             parts.append('<rect width="100" height="100" fill="#e8ecef" opacity=".45"/>')
@@ -190,8 +200,8 @@ class Scene:
                 else f'<path d="{flakes}" fill="#fff"/>'
             )
         if self.style != "sketch" and self.light != "day":
-            color, strength = {"sunset": ("#ff7a2e", 0.2), "dusk": ("#10143c", 0.32)}[self.light]
-            parts.append(f'<rect width="100" height="100" fill="{color}" opacity="{strength}"/>')
+            color, opacity = {"sunset": ("#ff7a2e", 0.2), "dusk": ("#10143c", 0.32)}[self.light]
+            parts.append(f'<rect width="100" height="100" fill="{color}" opacity="{opacity}"/>')
         return "".join(parts)
 
     def draw(self, size: int = 128) -> np.ndarray:
@@ -200,7 +210,7 @@ class Scene:
         Args:
             size: height and width in pixels, 32 to 512.
         Returns:
-            uint8 array (size, size, 3), RGB.
+            the pixels (size, size, 3) uint8, RGB.
         Raises:
             ValueError: if the size is out of range.
         """
@@ -209,5 +219,5 @@ class Scene:
         return np.asarray(_render(self.svg(), size).convert("RGB"))
 
     def with_(self, **changes) -> Scene:
-        """A copy with some fields changed: `scene.with_(style="sketch")`."""
+        """Copy the scene with some fields changed, as in `scene.with_(style="sketch")`."""
         return replace(self, **changes)

