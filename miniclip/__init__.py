@@ -1,8 +1,8 @@
 """miniclip: a compact CLIP (Radford et al. 2021), from scratch, for teaching.
 
-The core lies in this folder; read it in this order: `config`, `tokenizer`, `attention`, `model`, `loss`, `zeroshot`.
-How it is trained is in `training/`, what it learns from in `data/`, how good it is in `evaluation/`, what notebooks show
-in `course/`, and the command line in `tools/`.
+The core lies in this folder; read it in this order: `config`, `tokenizer`, `attention`, `model`,
+`loss`, `zeroshot`. How it is trained is in `training/`, what it learns from in `data/`, how good
+it is in `evaluation/`, what notebooks show in `course/`, and the command line in `tools/`.
 """
 
 import importlib
@@ -44,7 +44,8 @@ __all__ = [
     "train",
     "zeroshot",
 ]
-# Modules that notebooks use by their short name: `from miniclip import plots`. They are imported when first asked for,
+# Modules that notebooks use by their short name: `from miniclip import plots`. They are imported
+# when first asked for,
 # since they need matplotlib, ipywidgets or scikit-learn.
 _SHORT = {
     "baselines": "miniclip.evaluation.baselines",

@@ -1,7 +1,8 @@
-"""The block that both towers are made of: attention among the tokens, then a small network on each (paper 2.4).
+"""The block that both towers are made of: attention among the tokens, then a small network on
+each (paper 2.4).
 
-Shapes stand behind the lines that make them: B batch, N patches or tokens, Q queries, D width, H heads.
-Taught in notebook 02.
+Shapes stand behind the lines that make them: B batch, N patches or tokens, Q queries, D width, H
+heads. Taught in notebook 02.
 """
 
 from __future__ import annotations
@@ -21,10 +22,12 @@ class QuickGELU(nn.Module):
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
-    """softmax(q k^T / sqrt(D/H)) v for queries (B, H, Q, D/H) over keys and values (B, H, N, D/H); False in `mask` hides a key."""
+    """softmax(q k^T / sqrt(D/H)) v for queries (B, H, Q, D/H) over keys and values (B, H, N,
+    D/H); False in `mask` hides a key."""
     if q.device.type != "cpu" or not q.requires_grad:
         return F.scaled_dot_product_attention(q, k, v, mask)
-    # PyTorch's fused kernel is slow backward on the CPU: 1.5 times as long in fp32 and 10 times in bf16, for 37 tokens. The same in three products:
+    # PyTorch's fused kernel is slow backward on the CPU: 1.5 times as long in fp32 and 10 times
+    # in bf16, for 37 tokens. The same in three products:
     scores = (q * q.shape[-1] ** -0.5) @ k.mT  # (B, H, Q, N)
     if mask is not None:
         scores = scores.masked_fill(~mask, -math.inf)
@@ -41,7 +44,8 @@ class Attention(nn.Module):
         self.out = nn.Linear(width, width)
 
     def forward(self, queries: Tensor, tokens: Tensor, mask: Tensor | None) -> Tensor:
-        """Queries (B, Q, D) look at tokens (B, N, D), where `mask` (..., Q, N) allows it; gives (B, Q, D)."""
+        """Queries (B, Q, D) look at tokens (B, N, D), where `mask` (..., Q, N) allows it; gives
+        (B, Q, D)."""
         q, k, v = self.query(queries), self.key(tokens), self.value(tokens)
         q, k, v = (
             x.unflatten(-1, (self.heads, -1)).transpose(1, 2) for x in (q, k, v)
@@ -51,7 +55,8 @@ class Attention(nn.Module):
 
 
 class Block(nn.Module):
-    """A pre-norm transformer block: attention among the tokens, then a two-layer network on each by itself."""
+    """A pre-norm transformer block: attention among the tokens, then a two-layer network on each
+    by itself."""
 
     def __init__(self, width: int, heads: int, activation: str):
         super().__init__()
@@ -66,7 +71,8 @@ class Block(nn.Module):
     def forward(
         self, x: Tensor, mask: Tensor | None = None, query_index: Tensor | None = None
     ) -> Tensor:
-        """(B, N, D) -> (B, N, D); or, where `query_index` (B,) names one token of each sequence, what becomes of it alone: (B, 1, D)."""
+        """(B, N, D) -> (B, N, D); or, where `query_index` (B,) names one token of each sequence,
+        what becomes of it alone: (B, 1, D)."""
         queries = tokens = self.ln_1(x)  # (B, N, D)
         if query_index is not None:
             rows = torch.arange(len(x), device=x.device)
@@ -101,7 +107,8 @@ class Transformer(nn.Sequential):
     def forward(
         self, x: Tensor, mask: Tensor | None = None, query_index: Tensor | None = None
     ) -> Tensor:
-        """(B, N, D) -> (B, N, D). Who will `query_index` (B,) one token of each sequence gets (B, 1, D): the last block is spared the others."""
+        """(B, N, D) -> (B, N, D). Who will `query_index` (B,) one token of each sequence gets (B,
+        1, D): the last block is spared the others."""
         *first, last = self
         for block in first:
             x = block(x, mask)

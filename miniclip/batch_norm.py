@@ -1,4 +1,5 @@
-"""Batch normalization whose statistics are those of the whole batch, also where several processes share it."""
+"""Batch normalization whose statistics are those of the whole batch, also where several processes
+share it."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ class _Mean(torch.autograd.Function):
 
 
 class BatchNorm2d(nn.BatchNorm2d):
-    """PyTorch's batch normalization, with the mean and the variance of the whole batch where several processes share it."""
+    """PyTorch's batch normalization, with the mean and the variance of the whole batch where
+    several processes share it."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalize (B, C, H, W)."""

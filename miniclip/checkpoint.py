@@ -1,6 +1,8 @@
-"""Checkpoints: one safetensors file that holds weights, configuration, tokenizer and, while training, the optimizer's state.
+"""Checkpoints: one safetensors file that holds weights, configuration, tokenizer and, while
+training, the optimizer's state.
 
-Two trained models ship with the package, each with a card that says what it learned from and what it fails at.
+Two trained models ship with the package, each with a card that says what it learned from and what
+it fails at.
 Nothing is ever unpickled: a file from a stranger can be wrong, but it cannot run code.
 """
 
@@ -84,11 +86,13 @@ def save(
 
 
 def read(path: str | Path) -> tuple[CLIP, dict, dict[str, torch.Tensor]]:
-    """Read a checkpoint: the model (on the CPU, in evaluation mode), what training remembered, the optimizer's tensors.
+    """Read a checkpoint: the model (on the CPU, in evaluation mode), what training remembered,
+    the optimizer's tensors.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is truncated, not a miniclip checkpoint, or its weights do not fit its configuration.
+        ValueError: if it is truncated, not a miniclip checkpoint, or its weights do not fit its
+            configuration.
     """
     path = Path(path)
     if not path.is_file():
@@ -130,11 +134,13 @@ def read(path: str | Path) -> tuple[CLIP, dict, dict[str, torch.Tensor]]:
 
 
 def new(captions: Iterable[str], preset: str | CLIPConfig = "nano", seed: int = 0) -> CLIP:
-    """A CLIP with random weights, on the CPU, and a vocabulary learned from captions: what every training starts from.
+    """A CLIP with random weights, on the CPU, and a vocabulary learned from captions: what every
+    training starts from.
 
     Args:
         captions: the texts to learn the vocabulary from.
-        preset: a name from `PRESETS` or a configuration; its vocab_size is the most that may be learned.
+        preset: a name from `PRESETS` or a configuration; its vocab_size is the most that may be
+            learned.
         seed: decides the weights.
     """
     config = CLIPConfig.preset(preset) if isinstance(preset, str) else preset
@@ -160,8 +166,10 @@ def load(path: str | Path, device: str | torch.device | None = None) -> CLIP:
     """Load a model, ready to use.
 
     Args:
-        path: the name of a model that ships with the package ("picturebook", "photos"), a file that `save` or training wrote,
-            or OpenAI's weights: "openai/clip-vit-base-patch32", or a folder or file that holds them (see `openai.py`).
+        path: the name of a model that ships with the package ("picturebook", "photos"), a file
+            that `save` or training wrote,
+            or OpenAI's weights: "openai/clip-vit-base-patch32", or a folder or file that holds
+            them (see `openai.py`).
         device: where to put it; by default the fastest here, see `pick_device`.
     Raises:
         FileNotFoundError, ValueError: as `read`, and for a device that is not here.

@@ -1,4 +1,5 @@
-"""The sizes of a model: everything that decides its shape (paper 2.4 and Table 20), and named presets.
+"""The sizes of a model: everything that decides its shape (paper 2.4 and Table 20), and named
+presets.
 
 Taught in notebook 02.
 """
@@ -13,15 +14,21 @@ class CLIPConfig:
     """Everything that decides a model's shape; `CLIPConfig.preset("nano")` gives a named one.
 
     Args:
-        image_size, patch_size: in pixels; the picture is cut into (image_size / patch_size)^2 patches.
-        vision_width, vision_layers, vision_heads: of the image tower. text_width, ...: of the text tower.
+        image_size, patch_size: in pixels; the picture is cut into (image_size / patch_size)^2
+            patches.
+        vision_width, vision_layers, vision_heads: of the image tower. text_width, ...: of the
+            text tower.
         embed_dim: dimension E of the shared space.
-        vocab_size, context_length: number of token ids; most tokens a text may have, its two marks included.
-        stem: see patches through a few small convolutions (Xiao et al. 2021) instead of one linear map.
-        pool: read the picture at a class token ("cls", as the paper) or at the mean over patches ("mean").
+        vocab_size, context_length: number of token ids; most tokens a text may have, its two
+            marks included.
+        stem: see patches through a few small convolutions (Xiao et al. 2021) instead of one
+            linear map.
+        pool: read the picture at a class token ("cls", as the paper) or at the mean over patches
+            ("mean").
         activation: "gelu", or "quick_gelu" as in OpenAI's weights.
         pre_norm: a LayerNorm before the first image block, as in OpenAI's weights.
-        resnet: blocks in each of four stages, for the paper's other image tower (see `resnet.py`); empty for a vision transformer.
+        resnet: blocks in each of four stages, for the paper's other image tower (see
+            `resnet.py`); empty for a vision transformer.
         end_token: id of the mark at which a text is read.
         mean, std: of the pixels, by channel, in [0, 1]; inputs are normalised with them.
     Raises:

@@ -6,7 +6,8 @@ import torch
 
 
 def pick_device(name: str | torch.device | None = None) -> torch.device:
-    """The device of that name; without one the fastest at hand: CUDA, then Apple's MPS, then the CPU."""
+    """The device of that name; without one the fastest at hand: CUDA, then Apple's MPS, then the
+    CPU."""
     best = (
         "cuda"
         if torch.cuda.is_available()
@@ -24,7 +25,8 @@ PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float
 
 
 def pick_precision(device: torch.device, name: str | None = None) -> torch.dtype:
-    """The precision of that name; without one bf16 on CUDA cards that have it, fp16 (with loss scaling) on older ones, fp32 elsewhere."""
+    """The precision of that name; without one bf16 on CUDA cards that have it, fp16 (with loss
+    scaling) on older ones, fp32 elsewhere."""
     if name is not None and name not in PRECISIONS:
         raise ValueError(f"precision is one of {', '.join(PRECISIONS)}, not {name!r}")
     if name is None and device.type == "cuda":

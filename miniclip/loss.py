@@ -1,7 +1,9 @@
-"""Which caption belongs to which picture: the contrastive losses, as plain functions of features (paper 2.3, Figure 3).
+"""Which caption belongs to which picture: the contrastive losses, as plain functions of features
+(paper 2.3, Figure 3).
 
-The features of B pictures and their B captions give a (B, B) matrix of similarities. Matching pairs stand on its diagonal;
-training raises the diagonal above the rest of its row and of its column. Taught in notebook 01.
+The features of B pictures and their B captions give a (B, B) matrix of similarities. Matching
+pairs stand on its diagonal; training raises the diagonal above the rest of its row and of its
+column. Taught in notebook 01.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ def info_nce(image_features: Tensor, text_features: Tensor, logit_scale: Tensor 
         text_features: (B, E), unit vectors; row i belongs to picture i.
         logit_scale: the inverse temperature that cosines are multiplied by (not its logarithm).
     Returns:
-        scalar: the mean of -log p(right text | picture) and -log p(right picture | text), in nats; log(B) for a guesser.
+        scalar: the mean of -log p(right text | picture) and -log p(right picture | text), in
+            nats; log(B) for a guesser.
     Raises:
         ValueError: if the two do not have one shape (B, E).
     """
@@ -43,12 +46,14 @@ def sigmoid_loss(
     logit_scale: Tensor | float,
     logit_bias: Tensor | float,
 ) -> Tensor:
-    """Every pair by itself: does this text belong to this picture, yes or no? (SigLIP: Zhai et al. 2023, equation 1.)
+    """Every pair by itself: does this text belong to this picture, yes or no? (SigLIP: Zhai et
+    al. 2023, equation 1.)
 
     Args:
         image_features, text_features: (B, E), unit vectors; row i belongs to row i.
         logit_scale: the inverse temperature; SigLIP starts at 10.
-        logit_bias: added to every logit; SigLIP starts at -10, since all but one pair in B do not match.
+        logit_bias: added to every logit; SigLIP starts at -10, since all but one pair in B do not
+            match.
     Returns:
         scalar: the sum over the B x B pairs divided by B, in nats.
     Raises:

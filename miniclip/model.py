@@ -1,7 +1,8 @@
-"""The two towers of CLIP: a vision transformer and a text transformer that meet in one space (paper 2.4).
+"""The two towers of CLIP: a vision transformer and a text transformer that meet in one space
+(paper 2.4).
 
-Read from top to bottom: the image tower, the text tower, and CLIP, which joins them. Their sizes are in `config.py`,
-the block that both are made of is in `attention.py`.
+Read from top to bottom: the image tower, the text tower, and CLIP, which joins them. Their sizes
+are in `config.py`, the block that both are made of is in `attention.py`.
 Shapes stand behind the lines that make them: B batch, N patches, T tokens, D width, E embedding.
 Taught in notebook 02.
 """
@@ -35,7 +36,8 @@ def sincos_2d(side: int, width: int) -> Tensor:
 
 
 def convolutional_stem(patch_size: int, width: int) -> nn.Sequential:
-    """Halve the picture until a pixel stands for a patch, doubling the channels up to `width`; then look at the neighbours once."""
+    """Halve the picture until a pixel stands for a patch, doubling the channels up to `width`;
+    then look at the neighbours once."""
     steps = int(math.log2(patch_size))
     layers, channels = [], 3
     for step in range(steps):
@@ -50,7 +52,8 @@ def convolutional_stem(patch_size: int, width: int) -> nn.Sequential:
 
 
 class VisionTransformer(nn.Module):
-    """The image tower: patches, positions, blocks, one vector (Dosovitskiy et al. 2021; paper 2.4)."""
+    """The image tower: patches, positions, blocks, one vector (Dosovitskiy et al. 2021; paper
+    2.4)."""
 
     def __init__(self, config: CLIPConfig):
         super().__init__()
@@ -76,18 +79,21 @@ class VisionTransformer(nn.Module):
         self.projection = nn.Parameter(torch.randn(width, config.embed_dim) * width**-0.5)
 
     def embed(self, images: Tensor) -> Tensor:
-        """What the first block sees: (B, 3, H, W) -> (B, N, D), a class token first where there is one."""
+        """What the first block sees: (B, 3, H, W) -> (B, N, D), a class token first where there
+        is one."""
         x = self.patch_embedding(images).flatten(2).transpose(1, 2)  # (B, N, D)
         if self.class_embedding is not None:
             x = torch.cat([self.class_embedding.expand(len(x), 1, -1), x], dim=1)  # (B, 1 + N, D)
         return self.ln_pre(x + self.positional_embedding)
 
     def tokens(self, images: Tensor) -> Tensor:
-        """What the last block says of each place: (B, 3, H, W) -> (B, N, D), a class token first where there is one."""
+        """What the last block says of each place: (B, 3, H, W) -> (B, N, D), a class token first
+        where there is one."""
         return self.blocks(self.embed(images))
 
     def features(self, images: Tensor) -> Tensor:
-        """What a picture is to the tower before it is projected into the shared space, as linear probes take it (paper A.3): (B, 3, H, W) -> (B, D)."""
+        """What a picture is to the tower before it is projected into the shared space, as linear
+        probes take it (paper A.3): (B, 3, H, W) -> (B, D)."""
         if self.class_embedding is None:
             x = self.tokens(images).mean(dim=1)  # (B, D)
         else:
@@ -103,7 +109,8 @@ class VisionTransformer(nn.Module):
 
 
 class TextTransformer(nn.Module):
-    """The text tower: a causal transformer, read at the end-of-text token (Radford et al. 2019; paper 2.4)."""
+    """The text tower: a causal transformer, read at the end-of-text token (Radford et al. 2019;
+    paper 2.4)."""
 
     def __init__(self, config: CLIPConfig):
         super().__init__()
@@ -129,7 +136,8 @@ class TextTransformer(nn.Module):
 
 
 class CLIP(nn.Module):
-    """Two towers and a temperature; carries its tokenizer and its preprocessing, so that it needs nothing else.
+    """Two towers and a temperature; carries its tokenizer and its preprocessing, so that it needs
+    nothing else.
 
     Args:
         config: sizes; its vocab_size must be at least the tokenizer's.
@@ -166,9 +174,11 @@ class CLIP(nn.Module):
         """Make pictures ready for the image tower.
 
         Args:
-            images: one picture or several: PIL images, uint8 arrays or tensors (H, W, 3) or (B, H, W, 3).
+            images: one picture or several: PIL images, uint8 arrays or tensors (H, W, 3) or (B,
+                H, W, 3).
         Returns:
-            float tensor (B, 3, S, S) on the model's device: shorter side resized to S, centre cropped, normalised.
+            float tensor (B, 3, S, S) on the model's device: shorter side resized to S, centre
+            cropped, normalised.
         Raises:
             ValueError: for anything else.
         """
@@ -201,13 +211,15 @@ class CLIP(nn.Module):
         return (x.to(self.device) - self.mean) / self.std
 
     def encode_image(self, images) -> Tensor:
-        """Pictures (anything `preprocess` takes, or its float result (B, 3, S, S)) to unit vectors (B, E)."""
+        """Pictures (anything `preprocess` takes, or its float result (B, 3, S, S)) to unit
+        vectors (B, E)."""
         if not (isinstance(images, Tensor) and images.is_floating_point()):
             images = self.preprocess(images)
         return F.normalize(self.visual(images), dim=-1)
 
     def encode_text(self, texts: str | Sequence[str] | Tensor, truncate: bool = False) -> Tensor:
-        """Strings or token ids (B, T) to unit vectors (B, E); too long a string is an error unless `truncate`."""
+        """Strings or token ids (B, T) to unit vectors (B, E); too long a string is an error
+        unless `truncate`."""
         if not isinstance(texts, Tensor):
             if self.tokenizer is None:
                 raise ValueError(
@@ -217,7 +229,8 @@ class CLIP(nn.Module):
         return F.normalize(self.text(texts.to(self.device)), dim=-1)
 
     def forward(self, images: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """A batch of pairs to (image features (B, E), text features (B, E), inverse temperature), as the losses take them."""
+        """A batch of pairs to (image features (B, E), text features (B, E), inverse temperature),
+        as the losses take them."""
         return self.encode_image(images), self.encode_text(tokens), self.logit_scale.exp()
 
     def classify(

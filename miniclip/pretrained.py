@@ -1,9 +1,12 @@
-"""OpenAI's released CLIPs in the same classes: the weights' names, of three libraries, translated into ours (paper 2.4).
+"""OpenAI's released CLIPs in the same classes: the weights' names, of three libraries, translated
+into ours (paper 2.4).
 
-    model = miniclip.load("openai/clip-vit-base-patch32")    # from the Hugging Face hub, once; or a folder or a file
+    model = miniclip.load("openai/clip-vit-base-patch32")    # from the Hugging Face hub, once; or
+    a folder or a file
 
-The translation is a table. Every tensor of the file has to be used, and every weight of the model has to be there. Files of safetensors cannot run
-code; where a repository has none, PyTorch reads the tensors of its pytorch_model.bin, and nothing else in it (`weights_only`).
+The translation is a table. Every tensor of the file has to be used, and every weight of the model
+has to be there. Files of safetensors cannot run code; where a repository has none, PyTorch reads
+the tensors of its pytorch_model.bin, and nothing else in it (`weights_only`).
 """
 
 from __future__ import annotations
@@ -31,7 +34,8 @@ FILES = (
     "open_clip_pytorch_model.bin",
 )  # the first of them that is there is read
 
-# What a weight is called by OpenAI and open_clip, by transformers, and here; {} is the number of a block. Several of theirs may be one of ours.
+# What a weight is called by OpenAI and open_clip, by transformers, and here; {} is the number of
+# a block. Several of theirs may be one of ours.
 BLOCK = (
     ("ln_1", "layer_norm1", "ln_1"),
     ("ln_2", "layer_norm2", "ln_2"),
@@ -85,7 +89,8 @@ TRANSPOSED = (
 
 
 def translate(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Weights by OpenAI's, open_clip's or transformers' names to weights by ours; ValueError for a name that no table has."""
+    """Weights by OpenAI's, open_clip's or transformers' names to weights by ours; ValueError for
+    a name that no table has."""
     theirs = 1 if any(name.startswith("vision_model.") for name in state) else 0
     table = {row[theirs]: row[2] for row in SINGLE}
     for tower in TOWERS:
@@ -125,7 +130,8 @@ def translate(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def configuration(weights: dict[str, Tensor], activation: str = "quick_gelu") -> CLIPConfig:
-    """The sizes of a model from its weights, as the paper's code does; heads are 64 wide in all of OpenAI's."""
+    """The sizes of a model from its weights, as the paper's code does; heads are 64 wide in all
+    of OpenAI's."""
     try:
         if "visual.attnpool.positional_embedding" in weights:
             return _resnet(weights, activation)
@@ -207,7 +213,8 @@ def from_state(
         tokenizer: as `openai_tokenizer` makes it.
         activation: "quick_gelu" as in OpenAI's, "gelu" for most of open_clip's own.
     Raises:
-        ValueError: naming the tensors that are missing, or of no use, or of another shape than the others ask for.
+        ValueError: naming the tensors that are missing, or of no use, or of another shape than
+            the others ask for.
     """
     weights = {name: tensor.float() for name, tensor in translate(state).items()}
     model = CLIP(configuration(weights, activation), tokenizer)
@@ -222,7 +229,8 @@ def from_state(
 
 
 def openai_tokenizer(merges: str | Path) -> Tokenizer:
-    """OpenAI's byte-pair encoding from its list of merges: merges.txt of the Hugging Face hub, or bpe_simple_vocab_16e6.txt.gz of the paper's code."""
+    """OpenAI's byte-pair encoding from its list of merges: merges.txt of the Hugging Face hub, or
+    bpe_simple_vocab_16e6.txt.gz of the paper's code."""
     path = Path(merges)
     text = (
         gzip.decompress(path.read_bytes()).decode()
@@ -269,7 +277,8 @@ def load(name: str | Path) -> CLIP:
     """Load OpenAI's weights, or others of the same architecture.
 
     Args:
-        name: a repository of the Hugging Face hub ("openai/clip-vit-base-patch32"), fetched once and kept in its cache; a folder with
+        name: a repository of the Hugging Face hub ("openai/clip-vit-base-patch32"), fetched once
+            and kept in its cache; a folder with
             one of `FILES`, and merges.txt; or such a file, merges.txt beside it if there is one.
     Raises:
         FileNotFoundError: with what to do, if it is not there and cannot be fetched.

@@ -1,7 +1,8 @@
-"""Sentences to put class names into: one good template, and sets of many whose vectors are averaged (paper 3.1.4).
+"""Sentences to put class names into: one good template, and sets of many whose vectors are
+averaged (paper 3.1.4).
 
-Class names come with their article ("a dog", "an owl", "scissors"), so templates have none of their own.
-All are of our own wording. Taught in notebook 04.
+Class names come with their article ("a dog", "an owl", "scissors"), so templates have none of
+their own. All are of our own wording. Taught in notebook 04.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""The paper's other image tower: a ResNet with three changes, after which one token asks all places of the picture (paper 2.4).
+"""The paper's other image tower: a ResNet with three changes, after which one token asks all
+places of the picture (paper 2.4).
 
-Against He et al. 2016 it has a stem of three convolutions instead of one, averages before it steps down instead of skipping pixels (Zhang 2019), and
-ends in attention instead of a mean. Names are those of the paper's code, so that its weights fit.
+Against He et al. 2016 it has a stem of three convolutions instead of one, averages before it
+steps down instead of skipping pixels (Zhang 2019), and ends in attention instead of a mean. Names
+are those of the paper's code, so that its weights fit.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ from miniclip.config import CLIPConfig
 
 
 class Bottleneck(nn.Module):
-    """Narrow, look around, widen again; added to what came in. Steps down by averaging, where `stride` is 2."""
+    """Narrow, look around, widen again; added to what came in. Steps down by averaging, where
+    `stride` is 2."""
 
     def __init__(self, inside: int, width: int, stride: int):
         super().__init__()
@@ -71,7 +74,8 @@ class AttentionPool(nn.Module):
 
 
 class ResNet(nn.Module):
-    """The image tower as a modified ResNet; `config.resnet` has the number of blocks in each of its four stages."""
+    """The image tower as a modified ResNet; `config.resnet` has the number of blocks in each of
+    its four stages."""
 
     def __init__(self, config: CLIPConfig):
         super().__init__()
@@ -124,7 +128,8 @@ class ResNet(nn.Module):
         return x  # (B, 32 width, H / 32, W / 32)
 
     def features(self, images: Tensor) -> Tensor:
-        """What a picture is before it is projected into the shared space, as linear probes take it: (B, 3, H, W) -> (B, D)."""
+        """What a picture is before it is projected into the shared space, as linear probes take
+        it: (B, 3, H, W) -> (B, D)."""
         return self.attnpool.gather(self._stages(images))
 
     def forward(self, images: Tensor) -> Tensor:

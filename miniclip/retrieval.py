@@ -1,7 +1,8 @@
-"""Finding pictures by text and texts by picture: recall@k as on COCO, and search (paper 3.1.3 and Table 13).
+"""Finding pictures by text and texts by picture: recall@k as on COCO, and search (paper 3.1.3 and
+Table 13).
 
-Every caption of every picture takes part. A picture has found its text if any of its own captions is among the first k; a
-caption has found its picture if that one picture is.
+Every caption of every picture takes part. A picture has found its text if any of its own captions
+is among the first k; a caption has found its picture if that one picture is.
 """
 
 from __future__ import annotations
@@ -58,7 +59,8 @@ def recall_at_k(
         raise ValueError(
             f"got {len(images)} pictures, {len(texts)} texts and {len(owner)} owners; every text needs one picture, every picture a text"
         )
-    # A rank is the number of wrong answers that score at least as high as the best right one: ties count against the model.
+    # A rank is the number of wrong answers that score at least as high as the best right one:
+    # ties count against the model.
     best = torch.full((len(images),), -torch.inf)
     text_rank = torch.empty(len(texts), dtype=torch.long)
     for start in range(0, len(texts), 4096):
@@ -81,7 +83,8 @@ def recall_at_k(
 
 
 def caption_features(model, data) -> tuple[Tensor, Tensor]:
-    """All captions of a `CaptionedImages`: their unit vectors (M, E), and the row of each one's picture (M,). One too long for the model is cut."""
+    """All captions of a `CaptionedImages`: their unit vectors (M, E), and the row of each one's
+    picture (M,). One too long for the model is cut."""
     texts = [caption for captions in data.captions for caption in captions]
     owner = torch.tensor([row for row, captions in enumerate(data.captions) for _ in captions])
     if getattr(model, "tokenizer", None) is not None:
@@ -95,21 +98,25 @@ def evaluate_retrieval(model, data, ks: tuple[int, ...] = (1, 5, 10)) -> Recall:
 
 
 def nearest(vector: Tensor, features: Tensor, k: int = 10) -> list[tuple[int, float]]:
-    """The k rows of `features` (N, E) nearest to a vector (E,): pairs (row, cosine), nearest first."""
+    """The k rows of `features` (N, E) nearest to a vector (E,): pairs (row, cosine), nearest
+    first."""
     values, rows = (features @ vector).topk(min(k, len(features)))
     return list(zip(rows.tolist(), np.round(values.numpy(), 4).tolist()))
 
 
 def search(model, query: str, features: Tensor, k: int = 10) -> list[tuple[int, float]]:
-    """The k pictures (or texts) nearest to a text: pairs (row of `features`, cosine), nearest first."""
+    """The k pictures (or texts) nearest to a text: pairs (row of `features`, cosine), nearest
+    first."""
     return nearest(text_features(model, [query])[0], features, k)
 
 
 def duplicates(images, others) -> list[int]:
-    """Which pictures of one set occur in another, pixel by pixel: rows of `images`, found by their hashes (paper 5).
+    """Which pictures of one set occur in another, pixel by pixel: rows of `images`, found by
+    their hashes (paper 5).
 
     Args:
-        images, others: uint8 (N, H, W, 3) of one size, or `CaptionedImages`: a test set, and what was trained on.
+        images, others: uint8 (N, H, W, 3) of one size, or `CaptionedImages`: a test set, and what
+            was trained on.
     """
 
     def prints(pictures) -> list[bytes]:
@@ -123,7 +130,8 @@ def duplicates(images, others) -> list[int]:
 
 
 def nearest_neighbors(features: Tensor, others: Tensor, block: int = 1024) -> tuple[Tensor, Tensor]:
-    """For each vector (N, E) the nearest among others (M, E): cosines (N,) and rows (N,); what comes close may be a near duplicate, to be looked at (paper 5)."""
+    """For each vector (N, E) the nearest among others (M, E): cosines (N,) and rows (N,); what
+    comes close may be a near duplicate, to be looked at (paper 5)."""
     parts = [
         (features[start : start + block] @ others.T).max(dim=1)
         for start in range(0, len(features), block)
@@ -132,7 +140,8 @@ def nearest_neighbors(features: Tensor, others: Tensor, block: int = 1024) -> tu
 
 
 def occlusion(model, image, texts: str | list[str], cells: int = 8, window: int = 2) -> Tensor:
-    """Where in a picture a text is found: how much its cosine falls when a window there is covered with the picture's mean colour.
+    """Where in a picture a text is found: how much its cosine falls when a window there is
+    covered with the picture's mean colour.
 
     Args:
         model: anything with `encode_image` and `encode_text`.
@@ -141,7 +150,8 @@ def occlusion(model, image, texts: str | list[str], cells: int = 8, window: int 
         cells: the picture is divided into cells x cells places.
         window: height and width of the cover, in cells.
     Returns:
-        (cells, cells), or (texts, cells, cells): the mean fall over the covers that hide a cell; below zero where covering helps. (Zeiler and Fergus 2014.)
+        (cells, cells), or (texts, cells, cells): the mean fall over the covers that hide a cell;
+        below zero where covering helps. (Zeiler and Fergus 2014.)
     """
     image = np.asarray(image)
     down, across = (np.linspace(0, side, cells + 1).round().astype(int) for side in image.shape[:2])

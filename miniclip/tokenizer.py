@@ -1,7 +1,9 @@
-"""Text to numbers: a lower-cased byte-level byte-pair encoding, trained on the captions themselves (paper 2.4).
+"""Text to numbers: a lower-cased byte-level byte-pair encoding, trained on the captions
+themselves (paper 2.4).
 
-The merging of pairs is the work of the `tokenizers` library; what is ours is which words become pieces (the vocabulary is
-learned from the captions that the model will read), and the two marks around every text. Taught in notebook 02.
+The merging of pairs is the work of the `tokenizers` library; what is ours is which words become
+pieces (the vocabulary is learned from the captions that the model will read), and the two marks
+around every text. Taught in notebook 02.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ OPENAI_MARKS = (
 
 
 def clean(text: str) -> str:
-    """Make a text what OpenAI's encoding was learned from: wrong letters and HTML repaired, white space single, lower case."""
+    """Make a text what OpenAI's encoding was learned from: wrong letters and HTML repaired, white
+    space single, lower case."""
     try:
         from ftfy import fix_text
     except (
@@ -38,8 +41,8 @@ def clean(text: str) -> str:
 def trim(tokens: Tensor, end_token: int) -> Tensor:
     """Leave out the padding behind the longest text: (B, T) token ids to (B, T'), T' <= T.
 
-    A causal tower never looks ahead, so that changes nothing but the time. On a GPU it would have to
-    wait for the number T', so texts are trimmed where batches are made, on the CPU.
+    A causal tower never looks ahead, so that changes nothing but the time. On a GPU it would have
+    to wait for the number T', so texts are trimmed where batches are made, on the CPU.
     """
     ends = (tokens == end_token).int().argmax(dim=1)  # (B,): the first end mark of each text
     return tokens[:, : int(ends.max()) + 1]
@@ -49,7 +52,8 @@ class Tokenizer:
     """A trained byte-level BPE: strings to token ids and back.
 
     Args:
-        bpe: a `tokenizers.Tokenizer` whose vocabulary holds the three marks <pad>, <start> and <end>, or OpenAI's.
+        bpe: a `tokenizers.Tokenizer` whose vocabulary holds the three marks <pad>, <start> and
+            <end>, or OpenAI's.
     Raises:
         ValueError: if a mark is missing.
     """
@@ -69,7 +73,8 @@ class Tokenizer:
 
     @classmethod
     def train(cls, texts: Iterable[str], vocab_size: int = 4096) -> Tokenizer:
-        """Learn a vocabulary of at most `vocab_size` pieces from texts; fewer where the texts hold fewer."""
+        """Learn a vocabulary of at most `vocab_size` pieces from texts; fewer where the texts
+        hold fewer."""
         bpe = BPE(models.BPE())
         bpe.normalizer = normalizers.Sequence(
             [

@@ -1,7 +1,7 @@
 """A classifier written in words: embed the class names, compare pictures with them (paper 3.1).
 
-Everything here works with any object that has `encode_image(pictures)` and `encode_text(strings)`, both giving unit vectors.
-Taught in notebooks 03 and 04.
+Everything here works with any object that has `encode_image(pictures)` and
+`encode_text(strings)`, both giving unit vectors. Taught in notebooks 03 and 04.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ def image_features(model, images, batch_size: int = 256) -> Tensor:
 
 
 def text_features(model, texts: Sequence[str] | Tensor, batch_size: int = 512) -> Tensor:
-    """Embed many texts (strings, or token ids (N, T)), a batch at a time and without gradients: (N, E) unit vectors on the CPU."""
+    """Embed many texts (strings, or token ids (N, T)), a batch at a time and without gradients:
+    (N, E) unit vectors on the CPU."""
     texts = texts if isinstance(texts, Tensor) else list(texts)
     with torch.inference_mode():
         parts = [
@@ -45,7 +46,8 @@ def text_features(model, texts: Sequence[str] | Tensor, batch_size: int = 512) -
 
 
 def fill(template: str, label: str) -> str:
-    """Put a label into a template: `fill("a photo of {}.", "a dog")`; ValueError where there is no place for it."""
+    """Put a label into a template: `fill("a photo of {}.", "a dog")`; ValueError where there is
+    no place for it."""
     if template.count("{}") != 1:
         raise ValueError(
             f"a template has one pair of braces where the class name goes, like 'a photo of {{}}.'; got {template!r}"
@@ -54,7 +56,8 @@ def fill(template: str, label: str) -> str:
 
 
 def classifier(model, labels: Sequence[str], templates: str | Sequence[str] = "{}") -> Tensor:
-    """Build a zero-shot classifier: for each label the mean of its sentences' vectors, of unit length again (paper 3.1.4).
+    """Build a zero-shot classifier: for each label the mean of its sentences' vectors, of unit
+    length again (paper 3.1.4).
 
     Args:
         model: anything with `encode_text`.
@@ -82,7 +85,8 @@ def classifier(model, labels: Sequence[str], templates: str | Sequence[str] = "{
 
 
 def inverse_temperature(model) -> float:
-    """What cosines are multiplied by before the softmax: the model's own, or 100 where it has none."""
+    """What cosines are multiplied by before the softmax: the model's own, or 100 where it has
+    none."""
     return (
         math.exp(float(torch.as_tensor(model.logit_scale).detach()))
         if hasattr(model, "logit_scale")
@@ -103,7 +107,8 @@ def classify(
         image: one picture: a PIL image or uint8 (H, W, 3).
         labels: class names ("a dog"), or whole sentences with the template "{}".
         template: one or several (ensembled), each with one {}.
-        vectors: what `classifier` gave for these labels and templates, where it is at hand: many pictures need it but once.
+        vectors: what `classifier` gave for these labels and templates, where it is at hand: many
+            pictures need it but once.
     Returns:
         {label: probability}, likeliest first; they add up to 1.
     Raises:
@@ -129,7 +134,8 @@ def wilson(hits: int, n: int, z: float = 1.96) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Score:
-    """How often a classifier was right: `accuracy` in [0, 1], its 95 % `interval`, `n` pictures, `chance`, and each guess."""
+    """How often a classifier was right: `accuracy` in [0, 1], its 95 % `interval`, `n` pictures,
+    `chance`, and each guess."""
 
     accuracy: float
     interval: tuple[float, float]
@@ -160,11 +166,13 @@ def evaluate(
     """Zero-shot accuracy: the share of pictures whose own label lies nearest.
 
     Args:
-        images: uint8 (N, H, W, 3) or a `CaptionedImages`, or their features (N, E) where they are known already.
+        images: uint8 (N, H, W, 3) or a `CaptionedImages`, or their features (N, E) where they are
+            known already.
         targets: the right name for each picture.
         labels: C names to choose from.
         templates: one or several (ensembled).
-        names: how the labels stand in sentences ("a dog" for "dog"); by default the labels themselves.
+        names: how the labels stand in sentences ("a dog" for "dog"); by default the labels
+            themselves.
     Returns:
         a `Score`.
     Raises:

@@ -1,7 +1,7 @@
 """What the prose of the notebooks concludes from its outputs, sentence by sentence.
 
-A tolerance on numbers must not hide a conclusion that has turned, so each is asked of the outputs: of the saved ones by
-`test_notebooks.py`, of today's when pytest runs the notebook.
+A tolerance on numbers must not hide a conclusion that has turned, so each is asked of the
+outputs: of the saved ones by `test_notebooks.py`, of today's when pytest runs the notebook.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ class Outputs:
         self.asked = []
 
     def text(self, cell: int) -> str:
-        """All that a person can read under a code cell, alternative texts of its figures included."""
+        """All that a person can read under a code cell, alternative texts of its figures
+        included."""
         return self.texts[cell]
 
     def __call__(self, cell: int, words: str, nth: int = 0) -> float:
@@ -113,7 +114,7 @@ CONCLUSIONS = {
         "unseen pairs are known, but less well": lambda o: (
             0.4 < o.low(12, "it never saw") < o.high(12, "it never saw") < o.low(12, "training")
         ),
-        "a picture is nearest to its own caption, and nearer to others than to their captions": lambda o: (
+        "a picture is nearest to its own caption, then to other pictures": lambda o: (
             o(18, "its own caption:")
             > o(18, "another picture:")
             > o(18, "picture and another's cap.*?:")

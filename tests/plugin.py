@@ -1,6 +1,8 @@
-"""How pytest runs this project: notebooks compared as a person would, slow tests first, one line a failure.
+"""How pytest runs this project: notebooks compared as a person would, slow tests first, one line
+a failure.
 
-Both `tests/conftest.py` and `notebooks/conftest.py` register it, so it is there whichever of the two is asked for.
+Both `tests/conftest.py` and `notebooks/conftest.py` register it, so it is there whichever of the
+two is asked for.
 """
 
 import os
@@ -21,13 +23,15 @@ IMAGE = re.compile(
 ADDRESS = re.compile(r"0x[0-9a-f]{6,}")
 NOISE = re.compile(r"\x1b\[[0-9;]*m")  # colours of a traceback
 
-# Two workers of pytest-xdist share the cores, and what they start inherits this (kernels, trainings, the grader).
+# Two workers of pytest-xdist share the cores, and what they start inherits this (kernels,
+# trainings, the grader).
 if WORKERS := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 0)):
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // WORKERS)))
 
 
 def pytest_collection_modifyitems(items):
-    """Notebooks are slow tests. Slow files come first, so that no worker is left with one at the end."""
+    """Notebooks are slow tests. Slow files come first, so that no worker is left with one at the
+    end."""
     for item in items:
         if isinstance(item, (Cell, Conclusion)):
             item.add_marker("slow")
@@ -37,7 +41,8 @@ def pytest_collection_modifyitems(items):
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item):
-    """A test of speed (`@pytest.mark.alone`) waits until the other worker has finished its test, and holds it up."""
+    """A test of speed (`@pytest.mark.alone`) waits until the other worker has finished its test,
+    and holds it up."""
     with _cores(alone=item.get_closest_marker("alone") is not None):
         return (yield)
 
@@ -71,7 +76,8 @@ def pytest_collect_file(file_path, parent):
 
 
 class Notebook(IPyNbFile):
-    """A notebook: nbval runs its cells in one kernel; then what its prose concludes is asked of the outputs."""
+    """A notebook: nbval runs its cells in one kernel; then what its prose concludes is asked of
+    the outputs."""
 
     def collect(self):
         for cell in super().collect():

@@ -1,4 +1,5 @@
-"""Promises of the rivals: they learn what they are asked to, from the same pictures in the same order as CLIP."""
+"""Promises of the rivals: they learn what they are asked to, from the same pictures in the same
+order as CLIP."""
 
 import pytest
 import torch
@@ -85,7 +86,8 @@ def test_a_bag_is_what_stands_in_the_caption(data):
 
 
 def test_a_captioner_is_a_language_model(data):
-    """The probabilities of all next tokens add up to 1; a word does not see what follows; padding changes nothing."""
+    """The probabilities of all next tokens add up to 1; a word does not see what follows; padding
+    changes nothing."""
     torch.manual_seed(0)
     model = Captioner(baselines._start(data, SMALL, {})).eval()
     patches = model.read(torch.randn(1, 3, 32, 32))

@@ -1,4 +1,5 @@
-"""Promises of the benches: they count right and measure what they say; rivals are only timed where they are installed."""
+"""Promises of the benches: they count right and measure what they say; rivals are only timed
+where they are installed."""
 
 import pytest
 import torch

@@ -1,9 +1,11 @@
-"""Promises to the person in front of the browser: JupyterLab shows every figure, and the widgets answer.
+"""Promises to the person in front of the browser: JupyterLab shows every figure, and the widgets
+answer.
 
-That each cell runs and gives what is saved is tested without a browser (`plugin.py`), so nothing is run twice here: a
-notebook is opened with its saved outputs, and of one with a widget those cells are run that the widget needs.
-Needs Playwright (a test dependency) and a Chromium of the system; skips, saying so, where there is none. Screenshots go to
-the folder that MINICLIP_SCREENSHOTS names, if any.
+That each cell runs and gives what is saved is tested without a browser (`plugin.py`), so nothing
+is run twice here: a notebook is opened with its saved outputs, and of one with a widget those
+cells are run that the widget needs. Needs Playwright (a test dependency) and a Chromium of the
+system; skips, saying so, where there is none. Screenshots go to the folder that
+MINICLIP_SCREENSHOTS names, if any.
 """
 
 import ast
@@ -183,7 +185,8 @@ def wait_for(page, selector, **options):
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
 def test_a_notebook_is_shown_as_it_was_saved(lab, page, name):
-    """Every figure is a picture and no gap, every heading is set, and no cell is wider than the page."""
+    """Every figure is a picture and no gap, every heading is set, and no cell is wider than the
+    page."""
     notebook = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
     pages = [
         output.data["text/html"]
@@ -193,7 +196,10 @@ def test_a_notebook_is_shown_as_it_was_saved(lab, page, name):
     ]
     images = sum(len(re.findall("<img", text)) for text in pages)
     open_notebook(page, lab, name)
-    drawn = "[...document.querySelectorAll('.jp-OutputArea-output img')].filter(i => i.naturalWidth > 9)"
+    drawn = (
+        "[...document.querySelectorAll('.jp-OutputArea-output img')]"
+        ".filter(image => image.naturalWidth > 9)"
+    )
     page.wait_for_function(f"n => {drawn}.length === n", arg=images, timeout=60_000)
     prose = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     headings = len(re.findall(r"^#{1,3} ", prose, flags=re.M))
@@ -296,7 +302,8 @@ def test_failure_lab_shows_the_mistakes_of_another_task(lab, page):
     before = score.inner_text()
     task.select_option("left and right")
     page.wait_for_function(
-        "before => ![...document.querySelectorAll('.jupyter-widgets div')].some(d => d.innerText === before)",
+        "before => ![...document.querySelectorAll('.jupyter-widgets div')]"
+        ".some(div => div.innerText === before)",
         arg=before,
         timeout=10_000,
     )

@@ -1,4 +1,5 @@
-"""Promises of the challenges: the truth is in the pictures, the candidates differ as they should, and chance is chance."""
+"""Promises of the challenges: the truth is in the pictures, the candidates differ as they should,
+and chance is chance."""
 
 from random import Random
 
@@ -11,7 +12,8 @@ from miniclip.evaluation.challenges import CHALLENGES, Challenge, choose
 
 
 class Oracle:
-    """Sees pictures by their place in the list and texts by what they say: right wherever `knows` is the true sentence."""
+    """Sees pictures by their place in the list and texts by what they say: right wherever `knows`
+    is the true sentence."""
 
     def __init__(self, challenge: Challenge, wrong: bool = False):
         self.texts = {

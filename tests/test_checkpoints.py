@@ -1,4 +1,5 @@
-"""Promises of the models that ship: small, quick to load, and as good as their cards say, as far as a minute can tell."""
+"""Promises of the models that ship: small, quick to load, and as good as their cards say, as far
+as a minute can tell."""
 
 import time
 

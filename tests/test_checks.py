@@ -1,4 +1,5 @@
-"""Promises of the homework checks: right answers pass, the usual mistakes get the hint that fits them, and whatever a function does ends in a sentence."""
+"""Promises of the homework checks: right answers pass, the usual mistakes get the hint that fits
+them, and whatever a function does ends in a sentence."""
 
 import math
 import threading
@@ -544,7 +545,8 @@ def test_a_mistake_gets_its_hint(capsys, name, number):
 
 @pytest.mark.parametrize("name", [name for name in CHECKS if CHECKS[name].right])
 def test_no_two_mistakes_look_the_same(name):
-    """Each wrong function that a check knows is told by its own hint: the hidden cases tell it from the right one and from the others."""
+    """Each wrong function that a check knows is told by its own hint: the hidden cases tell it
+    from the right one and from the others."""
     for hint, functions in CHECKS[name].mistakes.items():
         for function in functions:
             verdict = judge(name, function)

@@ -1,6 +1,8 @@
-"""Promises of fetching COCO: a subset is the same everywhere, nothing is fetched twice, and whatever a server does wrong is told in a sentence.
+"""Promises of fetching COCO: a subset is the same everywhere, nothing is fetched twice, and
+whatever a server does wrong is told in a sentence.
 
-A server on this machine has COCO's layout and misbehaves on demand. Its photos are real ones where `../shared/data` is there, drawn ones elsewhere.
+A server on this machine has COCO's layout and misbehaves on demand. Its photos are real ones
+where `../shared/data` is there, drawn ones elsewhere.
 """
 
 import csv
@@ -48,7 +50,8 @@ def photos() -> dict[int, bytes]:
 
 
 class World:
-    """What the server has, how it is to misbehave (path: a list of ways, one a request), and what it was asked for."""
+    """What the server has, how it is to misbehave (path: a list of ways, one a request), and what
+    it was asked for."""
 
     def __init__(self):
         self.photos, self.wrong, self.asked, self.delay, self.ranges = (
@@ -292,7 +295,8 @@ def test_a_photo_that_is_gone_is_reported_and_left_out(world, fetch):
     [
         (
             503,
-            "answers 503: the server is busy, 6 times in a row; try the same command again later, it goes on from here",
+            "answers 503: the server is busy, 6 times in a row; "
+            "try the same command again later, it goes on from here",
         ),
         ("html", "sends a web page instead of the file"),
         ("cut", "breaks off"),
@@ -349,7 +353,8 @@ def test_killed_at_any_moment_it_goes_on_and_fetches_nothing_twice(world, tmp_pa
     command = [
         sys.executable,
         "-c",
-        f"import miniclip.data as d; d.coco('val2017', images=30, size=32, server={world.url!r}, cache={str(tmp_path)!r}, connections=2, progress=False)",
+        "import miniclip.data as d; d.coco('val2017', images=30, size=32, "
+        f"server={world.url!r}, cache={str(tmp_path)!r}, connections=2, progress=False)",
     ]
     world.delay = 0.03
     for stop_after in (3, 11, 19):

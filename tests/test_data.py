@@ -1,4 +1,5 @@
-"""Promises of the data set type, of its packed form, and of reading folders of photos in COCO's format."""
+"""Promises of the data set type, of its packed form, and of reading folders of photos in COCO's
+format."""
 
 import errno
 import json
@@ -498,9 +499,8 @@ def test_every_exif_orientation_is_undone_as_pil_does(tmp_path, orientation):
 
 
 def test_a_decompression_bomb_is_skipped(zoo, monkeypatch):
-    monkeypatch.setattr(
-        Image, "MAX_IMAGE_PIXELS", 1300
-    )  # the error comes at twice as many; photos of the zoo have 2,400, thin.png 2,700, cut.jpg 40,000
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1300)
+    # An error at twice as many; photos of the zoo have 2,400, thin.png 2,700, cut.jpg 40,000.
     with pytest.warns(Image.DecompressionBombWarning):
         assert quietly(*zoo).report.skipped["broken image (too many pixels)"] == [
             "cut.jpg",

@@ -1,4 +1,5 @@
-"""Promises of the doctor: it measures, it says what is missing and what to do, and a script can read it."""
+"""Promises of the doctor: it measures, it says what is missing and what to do, and a script can
+read it."""
 
 import json
 import time

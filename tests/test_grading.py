@@ -1,4 +1,5 @@
-"""Promises of the homework: every solution gets all points, students' versions are made of them, and the grader survives whatever is handed in."""
+"""Promises of the homework: every solution gets all points, students' versions are made of them,
+and the grader survives whatever is handed in."""
 
 import copy
 import csv
@@ -98,7 +99,8 @@ def test_a_solution_gets_all_points(path, tmp_path):
 
 
 def test_nbgrader_makes_the_same_and_grades_it(tmp_path):
-    """generate_assignment gives the students' version, cell by cell; autograde gives a solution of part 1 its points, and an empty one none."""
+    """generate_assignment gives the students' version, cell by cell; autograde gives a solution
+    of part 1 its points, and an empty one none."""
     nbgrader = shutil.which("nbgrader", path=str(Path(sys.executable).parent)) or pytest.skip(
         "nbgrader is not here: pip install -e .[homework]"
     )
@@ -178,8 +180,15 @@ WRITTEN = new_markdown_cell(
         }
     },
 )
-RIGHT = "def cosines(images, texts):\n    ### BEGIN SOLUTION\n    images, texts = (x / x.norm(dim=1, keepdim=True) for x in (images, texts))\n    return images @ texts.T\n    ### END SOLUTION"
-HIDDEN = "assert secret != 3\n### BEGIN HIDDEN TESTS\nassert secret == 42, 'another number was hidden'\n### END HIDDEN TESTS"
+RIGHT = (
+    "def cosines(images, texts):\n    ### BEGIN SOLUTION\n"
+    "    images, texts = (x / x.norm(dim=1, keepdim=True) for x in (images, texts))\n"
+    "    return images @ texts.T\n    ### END SOLUTION"
+)
+HIDDEN = (
+    "assert secret != 3\n### BEGIN HIDDEN TESTS\n"
+    "assert secret == 42, 'another number was hidden'\n### END HIDDEN TESTS"
+)
 SMALL = new_notebook(
     cells=[
         cell("from miniclip.course.exercises import check\nopen('scratch.txt', 'w').write('x')"),

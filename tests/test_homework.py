@@ -1,4 +1,5 @@
-"""Promises of the exercises: right answers are praised, wrong ones get a hint, and the right one is never told."""
+"""Promises of the exercises: right answers are praised, wrong ones get a hint, and the right one
+is never told."""
 
 import pytest
 

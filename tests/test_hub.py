@@ -1,4 +1,5 @@
-"""Promises of checkpoints: one file holds everything, nothing is unpickled, damage is told in a sentence."""
+"""Promises of checkpoints: one file holds everything, nothing is unpickled, damage is told in a
+sentence."""
 
 import json
 import os
@@ -68,7 +69,8 @@ def test_a_failed_write_leaves_the_old_file_and_no_litter(model, path, monkeypat
     monkeypatch.setattr(checkpoint, "save_file", full)
     with pytest.raises(
         OSError,
-        match="could not write .*No space left on device; a checkpoint that was there before is still whole",
+        match="could not write .*No space left on device; "
+        "a checkpoint that was there before is still whole",
     ):
         miniclip.save(model, path)
     assert path.read_bytes() == before and [p.name for p in path.parent.iterdir()] == [

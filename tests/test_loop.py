@@ -52,7 +52,8 @@ def test_what_waits_is_noticed():
 @pytest.mark.parametrize("chunk_size", [0, 8])
 @pytest.mark.parametrize("loss", ["info_nce", "sigmoid"])
 def test_a_step_asks_for_no_number(data, optimizer, chunk_size, loss):
-    """The text tower trims on the CPU, so its batch, trimmed already, is given as a GPU's would be."""
+    """The text tower trims on the CPU, so its batch, trimmed already, is given as a GPU's would
+    be."""
     recipe = Recipe(batch_size=32, optimizer=optimizer, chunk_size=chunk_size, loss=loss)
     model = miniclip.checkpoint.new(sum(data.captions, []), SMALL).train()
     batch = Batches(data, model.tokenizer, model.config, recipe, CPU)(0)

@@ -1,4 +1,5 @@
-"""Promises of the two towers: sizes, shapes, what is refused, and that trimming texts changes nothing."""
+"""Promises of the two towers: sizes, shapes, what is refused, and that trimming texts changes
+nothing."""
 
 import math
 

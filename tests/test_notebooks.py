@@ -1,4 +1,5 @@
-"""Promises of the notebooks, beside that each gives today what it shows (`plugin.py` runs them all): short cells, honest figures, and that a changed result fails."""
+"""Promises of the notebooks, beside that each gives today what it shows (`plugin.py` runs them
+all): short cells, honest figures, and that a changed result fails."""
 
 import ast
 import os
@@ -80,7 +81,7 @@ def names(cell, kind):
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_outputs_are_whole_and_only_trainings_are_exempt_from_comparison(path):
-    """A cell that is exempt trains, or uses what an exempt cell before it made; no other cell is."""
+    """An exempt cell trains, or uses what an exempt cell before it made; no other cell is."""
     made = set()
     for cell in code(read(path)):
         assert not any(
@@ -102,7 +103,8 @@ def test_outputs_are_whole_and_only_trainings_are_exempt_from_comparison(path):
 
 @pytest.mark.slow
 def test_notebook_09_runs_with_other_weights_too(tmp_path, monkeypatch):
-    """In the form with a second model: random weights in OpenAI's layout and with its vocabulary, small ones."""
+    """In the form with a second model: random weights in OpenAI's layout and with its vocabulary,
+    small ones."""
     open_clip = pytest.importorskip(
         "open_clip", reason="its wheel has OpenAI's vocabulary: pip install -e .[bench]"
     )
@@ -132,7 +134,8 @@ def test_notebook_09_runs_with_other_weights_too(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_a_changed_result_fails_with_one_line(tmp_path):
-    """A notebook passes; the same with a digit of an output changed, a word of what a figure shows, or an error, does not."""
+    """A notebook passes; the same with a digit of an output changed, a word of what a figure
+    shows, or an error, does not."""
     cells = {"print('lengths: 1.0')": nbformat.v4.new_output("stream", text="lengths: 1.0\n")}
     html = '<img alt="6 pictures of dogs" src="data:image/png;base64,AAAA">'
     cells[f"from IPython.display import HTML, display\ndisplay(HTML({html!r}))"] = (
@@ -185,12 +188,14 @@ def test_a_changed_result_fails_with_one_line(tmp_path):
     assert done.returncode == 1 and "\x1b[" not in done.stdout and len(failed) == 3, done.stdout
     error, figure, number = failed
     assert (
-        error
-        == "FAILED error.ipynb::Cell 0 - error.ipynb, code cell 0: ZeroDivisionError: division by zero"
+        error == "FAILED error.ipynb::Cell 0 - error.ipynb, code cell 0: "
+        "ZeroDivisionError: division by zero"
     )
     assert figure.startswith(
-        "FAILED figure.ipynb::Cell 1 - figure.ipynb, code cell 1: line 1: 6 is more than 0 from 7; expected"
+        "FAILED figure.ipynb::Cell 1 - figure.ipynb, code cell 1: "
+        "line 1: 6 is more than 0 from 7; expected"
     )
     assert number.startswith(
-        "FAILED number.ipynb::Cell 0 - number.ipynb, code cell 0: line 1: 1.0 is more than 0.1 from 0.8; expected"
+        "FAILED number.ipynb::Cell 0 - number.ipynb, code cell 0: "
+        "line 1: 1.0 is more than 0.1 from 0.8; expected"
     )

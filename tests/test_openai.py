@@ -1,4 +1,5 @@
-"""Promises of OpenAI's CLIP in our classes: the same numbers as transformers and open_clip, the same tokens, and nothing missing or left over."""
+"""Promises of OpenAI's CLIP in our classes: the same numbers as transformers and open_clip, the
+same tokens, and nothing missing or left over."""
 
 import json
 from pathlib import Path
@@ -230,13 +231,15 @@ def test_without_the_internet_one_is_told_what_to_do(monkeypatch, tmp_path):
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     with pytest.raises(
         FileNotFoundError,
-        match=r"copy model.safetensors \(or pytorch_model.bin\) and merges.txt of https://huggingface.co/openai/clip-vit-base-patch32 into a folder",
+        match=r"copy model.safetensors \(or pytorch_model.bin\) and merges.txt of "
+        r"https://huggingface.co/openai/clip-vit-base-patch32 into a folder",
     ):
         miniclip.load("openai/clip-vit-base-patch32")
 
 
 def test_a_repository_without_safetensors_is_read_without_running_anything(monkeypatch, tmp_path):
-    """As that of openai/clip-vit-base-patch32 may be: pytorch_model.bin is fetched then, and only then."""
+    """As that of openai/clip-vit-base-patch32 may be: pytorch_model.bin is fetched then, and only
+    then."""
     import huggingface_hub
 
     theirs, asked = their_transformers(), []

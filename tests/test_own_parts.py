@@ -1,4 +1,5 @@
-"""Promises to those who bring parts of their own, each a small example to copy: a model, a loss, pictures."""
+"""Promises to those who bring parts of their own, each a small example to copy: a model, a loss,
+pictures."""
 
 import json
 
@@ -20,9 +21,11 @@ NOUNS = ("dog", "bus", "apple", "owl")
 
 
 class ColorModel:
-    """A model of one's own: it knows nothing but the mean colour of a picture and the names of five colours. Two methods are all that is needed.
+    """A model of one's own: it knows nothing but the mean colour of a picture and the names of
+    five colours. Two methods are all that is needed.
 
-    `encode_image` takes one picture (H, W, 3) or several (N, H, W, 3), uint8; `encode_text` one string or several; both give unit vectors, (N, E).
+    `encode_image` takes one picture (H, W, 3) or several (N, H, W, 3), uint8; `encode_text` one
+    string or several; both give unit vectors, (N, E).
     """
 
     words = {

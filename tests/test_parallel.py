@@ -43,9 +43,11 @@ import sys
 import miniclip
 from miniclip import CLIPConfig, Recipe
 from tests.test_parallel import CONFIGS, options
-chunk, out, seen, resume, tower = int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4] == "resume", sys.argv[5]
+chunk, out, seen = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+resume, tower = sys.argv[4] == "resume", sys.argv[5]
 {extra}
-miniclip.train(miniclip.data.picturebook(96, seed=1, size=40), CONFIGS[tower], out=out, resume=resume, **options(chunk), seen=seen)
+data = miniclip.data.picturebook(96, seed=1, size=40)
+miniclip.train(data, CONFIGS[tower], out=out, resume=resume, **options(chunk), seen=seen)
 """
 
 
@@ -95,9 +97,11 @@ def together(
     "tower, chunk, steps", [("plain", 0, 20), ("plain", 6, 20), ("stem", 0, 20), ("resnet", 0, 5)]
 )
 def test_two_processes_end_with_the_weights_of_one(tmp_path, tower, chunk, steps):
-    """With the same batches, running statistics of BatchNorm included; `chunk` works within each process.
+    """With the same batches, running statistics of BatchNorm included; `chunk` works within each
+    process.
 
-    To 1e-5. In a ResNet AdamW makes more of the last digits of a sum (another processor: 3e-5 after 5 steps), so there
+    To 1e-5. In a ResNet AdamW makes more of the last digits of a sum (another processor: 3e-5
+    after 5 steps), so there
     a weight may differ by a hundredth of the way that it went instead: 0.3 % was the most seen.
     """
     path, done = together(tmp_path, chunk, seen=32 * steps, tower=tower)

@@ -1,4 +1,5 @@
-"""Promises of the drawn world: the same on every machine, true to its facts, silent where it is meant to be silent."""
+"""Promises of the drawn world: the same on every machine, true to its facts, silent where it is
+meant to be silent."""
 
 import hashlib
 import json

@@ -1,4 +1,5 @@
-"""Promises of probes and fine-tuning: the protocol of the paper, on features whose answers are known."""
+"""Promises of probes and fine-tuning: the protocol of the paper, on features whose answers are
+known."""
 
 import numpy as np
 import pytest

@@ -106,7 +106,8 @@ def test_the_readme_is_short():
 
 
 def test_nothing_but_tensors_is_ever_unpickled():
-    """One call reads others' pytorch_model.bin; what PyTorch lets through there are tensors alone."""
+    """One call reads others' pytorch_model.bin; what PyTorch lets through there are tensors
+    alone."""
     calls = []
     forbidden = (
         r"pickle\.load|allow_pickle=True|import pickle|from pickle import (?!UnpicklingError\n)"

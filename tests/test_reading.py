@@ -11,7 +11,10 @@ from reading import NUMBER, difference
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("0*.ipynb"))
 SHARE = "zero-shot: 92.6% (90.0% to 94.6%) of 500, chance 3.3%"
-TABLE = "home     CLIP  90% (86% to 92%)   twin  98% (96% to 99%)\nsketch   CLIP  42% (37% to 47%)   twin  80% (76% to 84%)"
+TABLE = (
+    "home     CLIP  90% (86% to 92%)   twin  98% (96% to 99%)\n"
+    "sketch   CLIP  42% (37% to 47%)   twin  80% (76% to 84%)"
+)
 RATE = "contrast  18,667 pictures, 1.5x (1.4 to 1.7) those of the bag"
 FIGURE = (
     '<img alt="50 of 70 on the diagonal; guitar for violin (3), tomato for orange (3)" src="IMAGE">'
@@ -99,7 +102,8 @@ def outputs():
 
 
 def test_of_all_saved_outputs_no_word_line_or_large_change_goes_unseen():
-    """Seeded faults in each of them: a word, a line that is gone or twice, a percentage five points off, a number doubled."""
+    """Seeded faults in each of them: a word, a line that is gone or twice, a percentage five
+    points off, a number doubled."""
     seeded = 0
     for name, text in outputs():
         assert difference(text, text) == "", name

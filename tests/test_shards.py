@@ -1,4 +1,5 @@
-"""Promises of streamed shards: every good picture comes, once a round, shared out among processes and workers; what is broken is counted."""
+"""Promises of streamed shards: every good picture comes, once a round, shared out among processes
+and workers; what is broken is counted."""
 
 import io
 import json
@@ -49,7 +50,8 @@ def data():
 
 @pytest.fixture
 def folder(tmp_path, data):
-    """Three shards of 24 pictures: the first as .txt, the others as .json with all captions, the last with img2dataset's count beside it."""
+    """Three shards of 24 pictures: the first as .txt, the others as .json with all captions, the
+    last with img2dataset's count beside it."""
     for shard in range(3):
         members = []
         for row in range(24 * shard, 24 * shard + 24):

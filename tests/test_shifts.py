@@ -1,4 +1,5 @@
-"""Promises of the shifts: each changes one thing, the answer stays, and what training must not show it does not show."""
+"""Promises of the shifts: each changes one thing, the answer stays, and what training must not
+show it does not show."""
 
 import numpy as np
 import pytest

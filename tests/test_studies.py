@@ -1,4 +1,5 @@
-"""Promises of the studies: they can be stopped and taken up again, and write down what they measured."""
+"""Promises of the studies: they can be stopped and taken up again, and write down what they
+measured."""
 
 import json
 

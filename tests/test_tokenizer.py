@@ -1,4 +1,5 @@
-"""Promises of the tokenizer: any text goes in and comes back, and too long a text is never cut silently."""
+"""Promises of the tokenizer: any text goes in and comes back, and too long a text is never cut
+silently."""
 
 import pytest
 import torch

@@ -1,4 +1,5 @@
-"""Promises of training: it learns, it can be stopped and taken up again, and it says what is wrong."""
+"""Promises of training: it learns, it can be stopped and taken up again, and it says what is
+wrong."""
 
 import math
 import os
@@ -124,7 +125,8 @@ def test_resuming_gives_bit_identical_weights_to_never_having_stopped(
 KILLED = """
 import sys
 import miniclip, test_train
-test_train.run(miniclip.data.picturebook(96, seed=1, size=40), seen=32 * 4000, out=sys.argv[1], save_every=0)
+data = miniclip.data.picturebook(96, seed=1, size=40)
+test_train.run(data, seen=32 * 4000, out=sys.argv[1], save_every=0)
 """
 
 
@@ -203,7 +205,8 @@ def test_a_loss_that_is_no_number_stops_with_a_sentence_and_keeps_the_checkpoint
 
     with pytest.raises(
         FloatingPointError,
-        match=r"the loss became nan at step 3; the last checkpoint is kept. Try a lower learning rate, now 0.001",
+        match=r"the loss became nan at step 3; the last checkpoint is kept. "
+        r"Try a lower learning rate, now 0.001",
     ):
         run(
             data,
@@ -300,7 +303,8 @@ def test_a_trained_model_can_be_trained_further_and_is_left_as_it_is(data, tmp_p
 
 
 def test_a_compiled_tower_learns_the_same(data, monkeypatch):
-    """Without the code generator, which takes minutes and a C++ compiler: what is traced and run again is tested."""
+    """Without the code generator, which takes minutes and a C++ compiler: what is traced and run
+    again is tested."""
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
     plain, compiled = run(data)[0], run(data, compile=True)[0]
     for (name, a), b in zip(plain.named_parameters(), compiled.parameters()):

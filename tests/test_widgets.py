@@ -1,4 +1,5 @@
-"""Promises of the widgets: they answer at once, say what is wrong in a sentence, and keep the test score hidden until it is revealed."""
+"""Promises of the widgets: they answer at once, say what is wrong in a sentence, and keep the
+test score hidden until it is revealed."""
 
 import io
 import math

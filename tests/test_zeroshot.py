@@ -1,4 +1,5 @@
-"""Promises of zero-shot classification, prompts and retrieval, on models simple enough to know the answers."""
+"""Promises of zero-shot classification, prompts and retrieval, on models simple enough to know
+the answers."""
 
 import math
 
@@ -22,7 +23,8 @@ COLORS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
 
 
 class ColorModel:
-    """Sees the mean colour of a picture and reads colour words: a student's own model, of two methods."""
+    """Sees the mean colour of a picture and reads colour words: a student's own model, of two
+    methods."""
 
     def encode_image(self, images):
         images = torch.as_tensor(np.asarray(images)).float()
@@ -156,9 +158,11 @@ def test_recall_by_hand():
     images = torch.eye(3)
     texts = F.normalize(torch.tensor([[1.0, 0, 0], [0.9, 1, 0], [0, 1, 0.5], [1, 0.1, 0.2]]), dim=1)
     recall = recall_at_k(images, texts, [0, 0, 1, 2], ks=(1, 2, 3))
-    # Texts in order find their own picture first, second (1 is nearer), first, and third at the second try.
+    # Texts in order find their own picture first, second (1 is nearer), first, and third at the
+    # second try.
     assert recall.text_to_image == pytest.approx({1: 2 / 4, 2: 4 / 4, 3: 1.0})
-    # Picture 0 finds text 0 first; picture 1 finds text 2 first; picture 2 finds text 2 first (wrong), then its own text 3.
+    # Picture 0 finds text 0 first; picture 1 finds text 2 first; picture 2 finds text 2 first
+    # (wrong), then its own text 3.
     assert recall.image_to_text == pytest.approx({1: 2 / 3, 2: 1.0, 3: 1.0})
     assert recall.pictures == 3 and recall.texts == 4
 

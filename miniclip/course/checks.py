@@ -1,7 +1,9 @@
-"""Checks for homework that teach: `check("hw1.info_nce", my_function)` tries a function on small hidden cases and answers in a sentence.
+"""Checks for homework that teach: `check("hw1.info_nce", my_function)` tries a function on small
+hidden cases and answers in a sentence.
 
-A check holds a right function and the usual wrong ones. Where a student's results are those of a wrong one, the hint is for just that mistake;
-else the sentence says what was expected on which input. What never ends, raises, or changes its inputs is told too. The assignments are in
+A check holds a right function and the usual wrong ones. Where a student's results are those of a
+wrong one, the hint is for just that mistake; else the sentence says what was expected on which
+input. What never ends, raises, or changes its inputs is told too. The assignments are in
 `notebooks/homework`.
 """
 
@@ -56,9 +58,11 @@ class Check:
         form: how it is called, and what it gives, in words.
         right: a right function; None where `look` judges.
         cases: gives the hidden inputs by name, anew each time; the first is the smallest.
-        mistakes: wrong functions by the hint that fits them; told where a student's results are theirs on every case.
+        mistakes: wrong functions by the hint that fits them; told where a student's results are
+            theirs on every case.
         also: other functions that are right too.
-        look: judges by what a function does instead of by its results: it gets a way to call it, and raises `Feedback`.
+        look: judges by what a function does instead of by its results: it gets a way to call it,
+            and raises `Feedback`.
         hint: for a wrong result that is nobody's.
     """
 
@@ -78,7 +82,8 @@ class Check:
 
 
 def check(name: str, given: Callable, seconds: float = SECONDS) -> bool:
-    """Try a student's function on hidden cases, and say in a sentence what is right or wrong about it; the solution is never shown.
+    """Try a student's function on hidden cases, and say in a sentence what is right or wrong
+    about it; the solution is never shown.
 
     Args:
         name: of the check, such as "hw1.info_nce".
@@ -126,7 +131,8 @@ def _callable(task: Check, given) -> None:
 
 
 def _call(function: Callable, arguments: tuple, seconds: float):
-    """Call a function in a thread of its own, which works in every notebook and on every system; `Feedback` if it raises or does not end."""
+    """Call a function in a thread of its own, which works in every notebook and on every system;
+    `Feedback` if it raises or does not end."""
     answers: list = []
 
     def work() -> None:
@@ -160,7 +166,8 @@ def _call(function: Callable, arguments: tuple, seconds: float):
 
 
 def _stop(thread: threading.Thread) -> None:
-    """Raise an error inside a thread that does not end (CPython), so that it takes no more time; one that waits for the system is left alone."""
+    """Raise an error inside a thread that does not end (CPython), so that it takes no more time;
+    one that waits for the system is left alone."""
     for _ in range(3):
         if thread.is_alive() and hasattr(ctypes, "pythonapi"):
             ctypes.pythonapi.PyThreadState_SetAsyncExc(
@@ -178,7 +185,8 @@ def _where(function: Callable, error: BaseException) -> str:
 
 
 def _plain(value):
-    """What a function gave, as arrays of float64 where it is numbers, so that tensors, arrays and numbers compare."""
+    """What a function gave, as arrays of float64 where it is numbers, so that tensors, arrays and
+    numbers compare."""
     if isinstance(value, Tensor):
         return value.detach().cpu().double().numpy()
     if isinstance(value, Mapping):
@@ -284,7 +292,8 @@ def _inputs(task: Check, name: str, arguments: tuple) -> str:
 
 
 def _difference(task: Check, name: str, arguments: tuple, given, right) -> str:
-    """What is wrong with a result, in general: nothing, another type, another shape, not a number, another number."""
+    """What is wrong with a result, in general: nothing, another type, another shape, not a
+    number, another number."""
     start = f"{_inputs(task, name, arguments)} expected {_show(right)}, {task.gives}; "
     if given is None:
         return start + "yours gives None. Hint: does every path end in a `return`?"
@@ -675,7 +684,8 @@ HW1 = {
 
 
 class ToyModel:
-    """A model for hidden cases: unit vectors by chance, the same for the same sentence or picture."""
+    """A model for hidden cases: unit vectors by chance, the same for the same sentence or
+    picture."""
 
     def __init__(self, width: int = 6):
         self.width = width
@@ -1254,7 +1264,8 @@ SPECIES = len(CONCEPTS["flower"].art)
 
 
 def _look_at_scenes(call: Callable) -> None:
-    """Properties of a test: balanced, honest labels, nothing but the flower tells the species, by the seed alone."""
+    """Properties of a test: balanced, honest labels, nothing but the flower tells the species, by
+    the seed alone."""
     n = 12 * SPECIES
     start = f"for n = {n} and seed = 0:"
 

@@ -1,6 +1,7 @@
 """Exercises that check themselves, in sentences that teach.
 
-Used at the end of every notebook: `answer("01.guesser", 3.14)`; and in homework, where functions are handed in: `check("hw1.info_nce", info_nce)`.
+Used at the end of every notebook: `answer("01.guesser", 3.14)`; and in homework, where functions
+are handed in: `check("hw1.info_nce", info_nce)`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ __all__ = ["EXERCISES", "Exercise", "answer", "check"]
 
 @dataclass(frozen=True)
 class Exercise:
-    """A question, its right answer (a number or one of the words that the question offers), how far off a number may be, a hint."""
+    """A question, its right answer (a number or one of the words that the question offers), how
+    far off a number may be, a hint."""
 
     question: str
     right: float | str

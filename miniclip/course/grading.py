@@ -1,7 +1,10 @@
-"""Homework from both ends: students' versions made of solutions, as nbgrader makes them, and a folder of submissions graded into a CSV.
+"""Homework from both ends: students' versions made of solutions, as nbgrader makes them, and a
+folder of submissions graded into a CSV.
 
-A submission is run with the student's code and the solution's own checks, in a process of its own with a time limit. That protects the teacher
-from mistakes, not from malice: what students hand in is run as it is, so run it where nothing can be lost. See `notebooks/README.md`.
+A submission is run with the student's code and the solution's own checks, in a process of its own
+with a time limit. That protects the teacher
+from mistakes, not from malice: what students hand in is run as it is, so run it where nothing can
+be lost. See `notebooks/README.md`.
 """
 
 from __future__ import annotations
@@ -34,7 +37,8 @@ STUBS = {
 
 
 def _marks(cell: NotebookNode) -> NotebookNode:
-    """What nbgrader knows of a cell: grade_id, points, and whether it is for a solution, a grade, locked."""
+    """What nbgrader knows of a cell: grade_id, points, and whether it is for a solution, a grade,
+    locked."""
     return cell.metadata.get(
         "nbgrader", NotebookNode(grade=False, solution=False, locked=False, grade_id="")
     )
@@ -46,7 +50,8 @@ def _is_check(cell: NotebookNode) -> bool:
 
 
 def _without(source: str, what: str, stub: list[str]) -> str:
-    """Source with each region between `BEGIN what` and `END what` replaced by the stub, indented alike."""
+    """Source with each region between `BEGIN what` and `END what` replaced by the stub, indented
+    alike."""
     lines, inside = [], False
     for line in source.split("\n"):
         if f"BEGIN {what}" in line:
@@ -62,7 +67,8 @@ def _without(source: str, what: str, stub: list[str]) -> str:
 
 
 def student_version(solution: NotebookNode) -> NotebookNode:
-    """What students get of a solution: no solutions, hidden tests or outputs, checks locked; as `nbgrader generate_assignment` makes it.
+    """What students get of a solution: no solutions, hidden tests or outputs, checks locked; as
+    `nbgrader generate_assignment` makes it.
 
     Raises:
         ValueError: if a region is begun and not ended.
@@ -114,7 +120,8 @@ def write_students(homework: Path = HOMEWORK) -> list[Path]:
 
 @dataclass
 class Grade:
-    """A graded submission: who, which assignment, points by check, those to be given by a reader, and what went wrong, in sentences."""
+    """A graded submission: who, which assignment, points by check, those to be given by a reader,
+    and what went wrong, in sentences."""
 
     name: str
     assignment: str = ""
@@ -142,7 +149,8 @@ def grade(
         folder: holds notebooks, or folders named by students that hold them.
         out: CSV file to write: a row for each submission, a column for each check.
         timeout: seconds for a whole submission; a single cell may take half of it.
-        solutions: folder of the assignments with their solutions; by default the ones of this project.
+        solutions: folder of the assignments with their solutions; by default the ones of this
+            project.
         progress: say a line for each.
     Returns:
         a `Grade` for each submission, by name.
@@ -178,7 +186,8 @@ def grade(
 
 
 def write_csv(grades: list[Grade], out: str | Path) -> None:
-    """A row for each submission: name, assignment, total, of, to_read, then a column for each check, and what went wrong."""
+    """A row for each submission: name, assignment, total, of, to_read, then a column for each
+    check, and what went wrong."""
     checks = sorted({check for one in grades for check in one.points})
     with open(out, "w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
@@ -246,7 +255,8 @@ def _grade_one(name: str, path: Path, originals: dict[str, NotebookNode], timeou
 
 
 def merged(submission: NotebookNode, original: NotebookNode) -> NotebookNode:
-    """A submission with the checks of the original: changed ones are put right, and those that are gone come at the end."""
+    """A submission with the checks of the original: changed ones are put right, and those that
+    are gone come at the end."""
     notebook, checks = (
         copy.deepcopy(submission),
         {_marks(cell).grade_id: cell for cell in original.cells if _is_check(cell)},
@@ -266,7 +276,8 @@ def merged(submission: NotebookNode, original: NotebookNode) -> NotebookNode:
 
 
 def _run(notebook: NotebookNode, timeout: float) -> tuple[list[dict], str]:
-    """Run the code cells in a process of their own: what became of each, and what became of the process."""
+    """Run the code cells in a process of their own: what became of each, and what became of the
+    process."""
     code = [
         {
             "cell": number,
@@ -327,7 +338,8 @@ def _end(process: subprocess.Popen) -> None:
 
 @contextmanager
 def _limit(seconds: float):
-    """Interrupt the main thread after so many seconds, as Ctrl-C does; on Windows not before a call to the system comes back."""
+    """Interrupt the main thread after so many seconds, as Ctrl-C does; on Windows not before a
+    call to the system comes back."""
     signal.signal(
         signal.SIGINT, signal.default_int_handler
     )  # it is ignored where a shell started us in the background
@@ -346,7 +358,8 @@ def _limit(seconds: float):
 
 
 def work(task: Path, report: Path) -> None:
-    """What the process of a submission does: run each cell, and write down at once what became of it."""
+    """What the process of a submission does: run each cell, and write down at once what became of
+    it."""
     from IPython.core.interactiveshell import InteractiveShell
     from IPython.utils.capture import capture_output
 

@@ -1,6 +1,8 @@
-"""Every figure that the notebooks and the command line show, each with a text for those who cannot see it.
+"""Every figure that the notebooks and the command line show, each with a text for those who
+cannot see it.
 
-Colours are Okabe and Ito's, which colour-blind readers can tell apart, and mean the same thing everywhere: see `INK`.
+Colours are Okabe and Ito's, which colour-blind readers can tell apart, and mean the same thing
+everywhere: see `INK`.
 """
 
 from __future__ import annotations
@@ -43,7 +45,8 @@ SIZES = {
 
 
 class Plot(Figure):
-    """A matplotlib figure that notebooks show with its `alt` text, which says what is to be seen, in words and numbers."""
+    """A matplotlib figure that notebooks show with its `alt` text, which says what is to be seen,
+    in words and numbers."""
 
     alt = ""
 
@@ -71,7 +74,8 @@ def numbers(values) -> np.ndarray:
 def subplots(
     rows: int = 1, columns: int = 1, size: tuple[float, float] = (6, 4), **options
 ) -> tuple[Plot, np.ndarray]:
-    """A figure of `size` inches and its axes (rows, columns), without pyplot, so that nothing is shown twice."""
+    """A figure of `size` inches and its axes (rows, columns), without pyplot, so that nothing is
+    shown twice."""
     from matplotlib import rc_context
 
     with rc_context(SIZES):
@@ -80,7 +84,8 @@ def subplots(
 
 
 def contact_sheet(data, count: int = 12, columns: int = 6, width: int = 20) -> Plot:
-    """Pictures of a `CaptionedImages` with their first caption under each, `width` letters a line and four lines at most."""
+    """Pictures of a `CaptionedImages` with their first caption under each, `width` letters a line
+    and four lines at most."""
     count = min(count, len(data))
     rows = -(-count // columns)
     wrapped = [
@@ -108,7 +113,8 @@ def guesses(
     top: int = 3,
     title: str = "",
 ) -> Plot:
-    """Pictures beside the model's likeliest labels as bars; the true label's bar is green, a wrong first guess orange.
+    """Pictures beside the model's likeliest labels as bars; the true label's bar is green, a
+    wrong first guess orange.
 
     Args:
         images: N pictures, uint8 (N, H, W, 3).
@@ -157,7 +163,8 @@ def matches(
     columns: int = 3,
     title: str = "",
 ) -> Plot:
-    """Pictures with the captions that a model finds for each, right ones green: a look at retrieval."""
+    """Pictures with the captions that a model finds for each, right ones green: a look at
+    retrieval."""
     rows = -(-len(images) // columns)
     figure, axes = subplots(
         rows, 2 * columns, (5.6 * columns, 2.1 * rows + 0.4), width_ratios=[1, 1.6] * columns
@@ -218,7 +225,8 @@ def similarity(
     limits: tuple[float, float] | None = None,
     rows_are: Sequence[str] = (),
 ) -> Plot:
-    """A similarity matrix (rows pictures, or what `rows_are`; columns texts) with the pictures and texts at its edges, numbers in its cells, and its diagonal framed."""
+    """A similarity matrix (rows pictures, or what `rows_are`; columns texts) with the pictures
+    and texts at its edges, numbers in its cells, and its diagonal framed."""
     values = numbers(matrix).astype(float)
     rows, columns = values.shape
     figure, ((axis,),) = subplots(1, 1, (1.5 + 0.95 * columns, 1.9 + 0.8 * rows))
@@ -291,8 +299,11 @@ def curves(
     percent: bool = False,
     **limits,
 ) -> Plot:
-    """Some curves over a common x, named in a legend; `marks` are dashed lines at an x, `levels` dotted ones at a y, named too; `log` is the base of a logarithmic x;
-    `bands` shade the interval around each point of a curve, and `shaded` says which one; curves named in `dashed` are drawn so, on top, in black where `inks` says nothing; `percent` writes y so."""
+    """Some curves over a common x, named in a legend; `marks` are dashed lines at an x, `levels`
+    dotted ones at a y, named too; `log` is the base of a logarithmic x;
+    `bands` shade the interval around each point of a curve, and `shaded` says which one; curves
+    named in `dashed` are drawn so, on top, in black where `inks` says nothing; `percent` writes y
+    so."""
     figure, ((axis,),) = subplots(1, 1, size)
     palette = ["#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#CC79A7"]
     for number, (name, values) in enumerate(series.items()):
@@ -367,7 +378,8 @@ def bars(
     percent: bool = True,
     limit: float | None = None,
 ) -> Plot:
-    """Horizontal bars with their numbers, 95 % intervals as whiskers where given, and chance as a dashed line."""
+    """Horizontal bars with their numbers, 95 % intervals as whiskers where given, and chance as a
+    dashed line."""
     figure, ((axis,),) = subplots(1, 1, (8, 0.9 + 0.5 * len(values)))
     names, heights = list(values), list(values.values())
     axis.barh(range(len(names)), heights, color=inks or INK["image"], height=0.7)
@@ -410,7 +422,8 @@ def pairs(
     title: str = "",
     chance: bool = True,
 ) -> Plot:
-    """A few bars for each task, side by side, one for each of `names`: `Score`s with their 95 % intervals as whiskers, and chance as a dashed tick."""
+    """A few bars for each task, side by side, one for each of `names`: `Score`s with their 95 %
+    intervals as whiskers, and chance as a dashed tick."""
     height = 0.8 / len(names)
     figure, ((axis,),) = subplots(1, 1, (9, 1.1 + 0.34 * len(names) * len(scores)))
     for k, (name, ink) in enumerate(zip(names, inks)):
@@ -451,7 +464,8 @@ def pairs(
 
 
 def confusion(counts: np.ndarray, labels: Sequence[str], title: str = "") -> Plot:
-    """What is taken for what: rows the truth, columns the guess, counts in the cells that are not zero; blue is right, orange a mistake."""
+    """What is taken for what: rows the truth, columns the guess, counts in the cells that are not
+    zero; blue is right, orange a mistake."""
     size = 2.2 + 0.42 * len(labels)
     figure, ((axis,),) = subplots(1, 1, (size + 0.6, size))
     full = np.where(
@@ -480,7 +494,8 @@ def heat(
     mark: tuple[int, int] | None = None,
     name: str = "map",
 ) -> Plot:
-    """Maps of places, brighter where a number is high, each on a scale of its own: over a picture, which is shown by itself first, or without one.
+    """Maps of places, brighter where a number is high, each on a scale of its own: over a
+    picture, which is shown by itself first, or without one.
 
     Args:
         maps: (rows, columns) each; numbers below zero are drawn as zero.
@@ -538,7 +553,8 @@ def points(
     ylabel: str = "",
     links: int = 0,
 ) -> Plot:
-    """Groups of points (n, 2) in the plane, with some notes beside points; the first `links` rows of the first two groups are joined by lines."""
+    """Groups of points (n, 2) in the plane, with some notes beside points; the first `links` rows
+    of the first two groups are joined by lines."""
     figure, ((axis,),) = subplots(1, 1, (9, 6.5))
     marks = iter("osD^vPX*<>")
     for name, xy in groups.items():
@@ -573,10 +589,12 @@ def robustness(
     columns: int = 4,
     title: str = "Equally good at home: which is better away?",
 ) -> Plot:
-    """Effective robustness (Taori et al. 2020): a panel for each shift, accuracy under it over accuracy at home, a line for each model along its training.
+    """Effective robustness (Taori et al. 2020): a panel for each shift, accuracy under it over
+    accuracy at home, a line for each model along its training.
 
     Args:
-        lines: {model: {shift: [(accuracy at home, accuracy under the shift), ...]}}, accuracies in [0, 1].
+        lines: {model: {shift: [(accuracy at home, accuracy under the shift), ...]}}, accuracies
+            in [0, 1].
         n: test pictures behind each accuracy, for the 95 % intervals.
         inks: the colour of each model.
     """

@@ -1,6 +1,7 @@
 """Things to play with in a notebook; behind each is a plain function that gives all it shows.
 
-Made of ipywidgets alone, and drawn as HTML, which answers at once. What is wrong with an input is said in the widget, in a sentence.
+Made of ipywidgets alone, and drawn as HTML, which answers at once. What is wrong with an input is
+said in the widget, in a sentence.
 """
 
 from __future__ import annotations
@@ -68,7 +69,8 @@ def _sentence(text: str) -> str:
 
 
 class Lab:
-    """What all widgets share: a box to show, a place for sentences, and that no mistake of the player becomes a traceback."""
+    """What all widgets share: a box to show, a place for sentences, and that no mistake of the
+    player becomes a traceback."""
 
     def __init__(self) -> None:
         self.message = ui.HTML()
@@ -107,7 +109,9 @@ class Lab:
 
 @dataclass(frozen=True)
 class LossView:
-    """A batch as the losses see it: (B, B) cosines, each row's probabilities, the loss's gradient by each cosine, and that as a share of the whole push; in nats `rows`, `columns`, their mean `loss`, the sigmoid loss."""
+    """A batch as the losses see it: (B, B) cosines, each row's probabilities, the loss's gradient
+    by each cosine, and that as a share of the whole push; in nats `rows`, `columns`, their mean
+    `loss`, the sigmoid loss."""
 
     cosines: Tensor
     probabilities: Tensor
@@ -147,7 +151,8 @@ def look_at_loss(images: Tensor, texts: Tensor, temperature: float = 0.07) -> Lo
 
 
 def _shade(value: float, low: float, high: float, signed: bool) -> tuple[str, str]:
-    """Background and ink of a cell: pale to blue, or orange over white to blue where signs matter."""
+    """Background and ink of a cell: pale to blue, or orange over white to blue where signs
+    matter."""
     if signed:
         share = value / max(abs(low), abs(high), 1e-9)
         base = (0, 114, 178) if share < 0 else (213, 94, 0)
@@ -187,7 +192,8 @@ def matrix(
 
 
 class LossLab(Lab):
-    """Turn the temperature, the batch size and the company of a batch, and watch the similarity matrix, the loss and its gradient.
+    """Turn the temperature, the batch size and the company of a batch, and watch the similarity
+    matrix, the loss and its gradient.
 
     Args:
         model: anything with `encode_image` and `encode_text`.
@@ -300,7 +306,8 @@ def _text(text: str, limit: int = 300) -> str:
 
 
 class SearchBox(Lab):
-    """Type words and see the pictures nearest to them; choose a picture and see the captions nearest to it.
+    """Type words and see the pictures nearest to them; choose a picture and see the captions
+    nearest to it.
 
     Args:
         model: anything with `encode_image` and `encode_text`.
@@ -361,7 +368,8 @@ class SearchBox(Lab):
 def scene_classifiers(
     model, nouns: Sequence[str] = tuple(CONCEPTS), template: str = prompts.SIMPLE
 ) -> dict[str, tuple[tuple[str, ...], Tensor]]:
-    """What can be asked of a scene: {question: (its C labels, their vectors (C, E))} for the thing, the place and the colour."""
+    """What can be asked of a scene: {question: (its C labels, their vectors (C, E))} for the
+    thing, the place and the colour."""
     words = tuple(dict.fromkeys(CONCEPTS[noun].word for noun in nouns))
     asked = {
         "thing": (words, map(article, words)),
@@ -522,7 +530,8 @@ class SceneLab(Lab):
 
 @dataclass(frozen=True)
 class Try:
-    """One try in `PromptLab`: the templates, the classes with their names in sentences, and how it did on how many pictures of which split."""
+    """One try in `PromptLab`: the templates, the classes with their names in sentences, and how
+    it did on how many pictures of which split."""
 
     templates: tuple[str, ...]
     labels: dict[str, str]
@@ -533,7 +542,8 @@ class Try:
 
 
 def read_labels(text: str) -> dict[str, str]:
-    """Class names as typed, one a line: "dog: a dog" (the class, how it stands in a sentence) or "a dog" alone; {class: name}.
+    """Class names as typed, one a line: "dog: a dog" (the class, how it stands in a sentence) or
+    "a dog" alone; {class: name}.
 
     Raises:
         ValueError: for nothing, for fewer than two, for a name given twice.
@@ -569,9 +579,11 @@ def read_templates(text: str, sets: Sequence[str] = ()) -> tuple[str, ...]:
 
 
 class PromptLab(Lab):
-    """Write class names and templates, and see at once what the model makes of a picture and how often it is right.
+    """Write class names and templates, and see at once what the model makes of a picture and how
+    often it is right.
 
-    Half of the pictures are for choosing; the other half stays hidden until it is revealed, once: that is the only honest figure.
+    Half of the pictures are for choosing; the other half stays hidden until it is revealed, once:
+    that is the only honest figure.
 
     Args:
         model: anything with `encode_image` and `encode_text`.
@@ -859,7 +871,8 @@ class FailureLab(Lab):
 
     Args:
         model: anything with `encode_image` and `encode_text`.
-        tasks: {name: a `challenges.Challenge`}; by default all of `challenges.CHALLENGES`, with 60 pictures each.
+        tasks: {name: a `challenges.Challenge`}; by default all of `challenges.CHALLENGES`, with
+            60 pictures each.
         page: pictures shown at a time.
     """
 

@@ -1,1 +1,2 @@
-"""How good a model is: test sets with ground truth, shifts, probes, baselines and the long studies behind the notebooks."""
+"""How good a model is: test sets with ground truth, shifts, probes, baselines and the long
+studies behind the notebooks."""

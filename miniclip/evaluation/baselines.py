@@ -1,6 +1,7 @@
-"""The rivals of contrastive learning, with the same image tower, the same data in the same order: a classifier trained on labels,
-and the two ways of predicting captions that the paper tried first, as a bag of words and word by word (paper 2.3, Figure 2).
-Taught in notebooks 06 and 07.
+"""The rivals of contrastive learning, with the same image tower, the same data in the same order:
+a classifier trained on labels,
+and the two ways of predicting captions that the paper tried first, as a bag of words and word by
+word (paper 2.3, Figure 2). Taught in notebooks 06 and 07.
 """
 
 from __future__ import annotations
@@ -45,13 +46,15 @@ def fit_baseline(
     precision: str | None = None,
     progress: bool = True,
 ) -> History:
-    """Train a baseline as `train` trains a CLIP: same loop, pictures, order, optimizers and schedule.
+    """Train a baseline as `train` trains a CLIP: same loop, pictures, order, optimizers and
+    schedule.
 
     Only the loss differs.
 
     Args:
         model: trained in place.
-        loss: of pictures (B, 3, S, S), token ids (k B, T) and row numbers in the data (B,); gives a scalar.
+        loss: of pictures (B, 3, S, S), token ids (k B, T) and row numbers in the data (B,); gives
+            a scalar.
         seen, recipe, eval_fn, eval_at, device, precision: as for `train`.
     Returns:
         its `History`.
@@ -84,7 +87,8 @@ def fit_baseline(
 
 
 class Baseline(nn.Module):
-    """What the rivals share: an image tower with its preprocessing, and a score for every class and picture."""
+    """What the rivals share: an image tower with its preprocessing, and a score for every class
+    and picture."""
 
     def __init__(self, clip: CLIP):
         super().__init__()
@@ -117,8 +121,10 @@ def evaluate_baseline(
     """How often the class with the largest score is the right one.
 
     Args:
-        images: uint8 (N, H, W, 3) or a `CaptionedImages`. targets, labels, names: as for `zeroshot.evaluate`.
-        calibrate: pictures without labels, not of the test; what a class scores on them in the mean is taken off its scores,
+        images: uint8 (N, H, W, 3) or a `CaptionedImages`. targets, labels, names: as for
+            `zeroshot.evaluate`.
+        calibrate: pictures without labels, not of the test; what a class scores on them in the
+            mean is taken off its scores,
             so that a frequent word is not preferred just for being frequent.
     """
 
@@ -150,15 +156,18 @@ def evaluate_baseline(
 
 
 class Classifier(Baseline):
-    """An image tower with one vector for each class: supervised learning, and what fine-tuning starts from.
+    """An image tower with one vector for each class: supervised learning, and what fine-tuning
+    starts from.
 
     Args:
         clip: gives the tower.
         labels: C class names.
-        head: (C, E) vectors to start from, such as a zero-shot classifier's; None starts them at random.
+        head: (C, E) vectors to start from, such as a zero-shot classifier's; None starts them at
+            random.
 
     Attributes:
-        keep_statistics: training leaves BatchNorm's running means and variances as they are; `probe.fine_tune` sets it.
+        keep_statistics: training leaves BatchNorm's running means and variances as they are;
+            `probe.fine_tune` sets it.
     """
 
     keep_statistics = False
@@ -173,7 +182,8 @@ class Classifier(Baseline):
         )
 
     def train(self, mode: bool = True) -> Classifier:
-        """PyTorch's switch between training and answering; the statistics that are kept stay switched to answering."""
+        """PyTorch's switch between training and answering; the statistics that are kept stay
+        switched to answering."""
         super().train(mode)
         for module in self.modules():
             if self.keep_statistics and isinstance(module, nn.BatchNorm2d):
@@ -189,7 +199,8 @@ class Classifier(Baseline):
         )
 
     def class_scores(self, images: Tensor, names: Sequence[str]) -> Tensor:
-        """Its logits, (B, C). It knows the classes that it was trained on and no others, so `names` must be as many as those."""
+        """Its logits, (B, C). It knows the classes that it was trained on and no others, so
+        `names` must be as many as those."""
         if len(names) != len(self.labels):
             raise ValueError(
                 f"this classifier was trained on {len(self.labels)} classes and cannot be asked about {len(names)} others"
@@ -210,8 +221,10 @@ def supervised(
 
     Args:
         data: the pictures. targets: the right label of each. labels: C names.
-        model: a preset for a tower that starts from nothing, or a CLIP whose tower is trained further (in place).
-        head: vectors (C, E) to start from. keep_statistics: see `Classifier`. options: of `fit_baseline`: seen, recipe, score, ...
+        model: a preset for a tower that starts from nothing, or a CLIP whose tower is trained
+            further (in place).
+        head: vectors (C, E) to start from. keep_statistics: see `Classifier`. options: of
+            `fit_baseline`: seen, recipe, score, ...
     Raises:
         ValueError: if counts disagree or a target is not among the labels.
     """
@@ -236,7 +249,8 @@ def supervised(
 
 
 class BagOfWords(Baseline):
-    """Predicts which tokens the caption has, in whatever order, from the picture's vector (Joulin et al. 2016)."""
+    """Predicts which tokens the caption has, in whatever order, from the picture's vector (Joulin
+    et al. 2016)."""
 
     def __init__(self, clip: CLIP):
         super().__init__(clip)
@@ -268,7 +282,8 @@ def _bag(tokens: Tensor, config: CLIPConfig) -> Tensor:
 
 
 class Captioner(Baseline):
-    """Writes the caption token by token: a language model that reads the patches of the picture first."""
+    """Writes the caption token by token: a language model that reads the patches of the picture
+    first."""
 
     def __init__(self, clip: CLIP):
         super().__init__(clip)
@@ -289,7 +304,8 @@ class Captioner(Baseline):
         return self.bridge(self.clip.visual.ln_post(self.clip.visual.tokens(images)))
 
     def after(self, patches: Tensor, tokens: Tensor) -> Tensor:
-        """The logarithm of the probability of every token to come next, after each token of a text: (B, N, D) and (B, T) -> (B, T, V)."""
+        """The logarithm of the probability of every token to come next, after each token of a
+        text: (B, N, D) and (B, T) -> (B, T, V)."""
         N, T = patches.shape[1], tokens.shape[1]
         x = torch.cat(
             [patches, self.token_embedding(tokens) + self.positional_embedding[:T]], dim=1
@@ -299,14 +315,16 @@ class Captioner(Baseline):
         return self.words(self.ln_final(self.blocks(x, sees)[:, N:])).float().log_softmax(dim=-1)
 
     def forward(self, patches: Tensor, tokens: Tensor) -> Tensor:
-        """The logarithm of the probability of each text's tokens after the first: (B, N, D) and (B, T) -> (B, T - 1), zero for padding."""
+        """The logarithm of the probability of each text's tokens after the first: (B, N, D) and
+        (B, T) -> (B, T - 1), zero for padding."""
         return self.after(patches, tokens[:, :-1]).gather(2, tokens[:, 1:, None])[..., 0] * (
             tokens[:, 1:] != 0
         )
 
     @torch.inference_mode()
     def write(self, images, longest: int = 24) -> list[str]:
-        """A caption for each picture (anything that `preprocess` takes), of `longest` tokens at most: always the likeliest one next (greedy decoding)."""
+        """A caption for each picture (anything that `preprocess` takes), of `longest` tokens at
+        most: always the likeliest one next (greedy decoding)."""
         patches = self.read(self.clip.preprocess(images))
         tokens = (
             self.tokenizer([""], self.config.context_length)[:, :1]
@@ -350,7 +368,8 @@ def _start(data: CaptionedImages, preset: str | CLIPConfig, options: dict) -> CL
 def bag_of_words(
     data: CaptionedImages, preset: str | CLIPConfig = "nano", **options
 ) -> tuple[BagOfWords, History]:
-    """Train an image tower to predict the bag of words of captions; options of `fit_baseline`: seen, recipe, score, ..."""
+    """Train an image tower to predict the bag of words of captions; options of `fit_baseline`:
+    seen, recipe, score, ..."""
     model = BagOfWords(_start(data, preset, options))
     return model, fit_baseline(model, data, model.loss, **options)
 
@@ -358,13 +377,15 @@ def bag_of_words(
 def captioner(
     data: CaptionedImages, preset: str | CLIPConfig = "nano", **options
 ) -> tuple[Captioner, History]:
-    """Train an image tower and a language model to write captions; options of `fit_baseline`: seen, recipe, score, ..."""
+    """Train an image tower and a language model to write captions; options of `fit_baseline`:
+    seen, recipe, score, ..."""
     model = Captioner(_start(data, preset, options))
     return model, fit_baseline(model, data, model.loss, **options)
 
 
 class BagText(nn.Module):
-    """A text tower that reads a caption as a bag of words: the mean of its tokens' vectors, whatever their order. The contrast of the paper's Figure 2 has one like it."""
+    """A text tower that reads a caption as a bag of words: the mean of its tokens' vectors,
+    whatever their order. The contrast of the paper's Figure 2 has one like it."""
 
     def __init__(self, config: CLIPConfig):
         super().__init__()
@@ -414,7 +435,8 @@ def save_baseline(model: Baseline, path: str | Path, training: dict | None = Non
 
 
 def load_baseline(path: str | Path, device: str | torch.device | None = None) -> Baseline:
-    """Load a rival, ready to use: the name of one that ships ("labels-nano", "words-nano", "writer-nano") or a file.
+    """Load a rival, ready to use: the name of one that ships ("labels-nano", "words-nano",
+    "writer-nano") or a file.
 
     Raises:
         FileNotFoundError, ValueError: as `checkpoint.read`, and for a file that holds a CLIP.

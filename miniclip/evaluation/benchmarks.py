@@ -1,4 +1,5 @@
-"""What a model is asked about pictures it never saw: test sets with their questions, right answers and chance levels."""
+"""What a model is asked about pictures it never saw: test sets with their questions, right
+answers and chance levels."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ CHOICE_SEED = (
 
 @dataclass(frozen=True)
 class Question:
-    """One thing to ask about the pictures of a set: `rows` that it applies to, their `targets`, `labels` to choose from, and
+    """One thing to ask about the pictures of a set: `rows` that it applies to, their `targets`,
+    `labels` to choose from, and
     `names`, the labels as they stand in a sentence."""
 
     rows: np.ndarray
@@ -38,12 +40,14 @@ def single_objects(
     seed: int = TEST_SEED,
     style: str = "full",
 ) -> CaptionedImages:
-    """The standard test: n pictures of one thing each from a world, in one drawing style, of a seed that no training uses."""
+    """The standard test: n pictures of one thing each from a world, in one drawing style, of a
+    seed that no training uses."""
     return picturebook(n, seed, size, replace(world, objects=1, styles={style: 1}), progress=False)
 
 
 def all_words(objects: np.ndarray) -> tuple[str, ...]:
-    """The names that occur among some objects, in the picture book's order: for sets that do not say which their world has."""
+    """The names that occur among some objects, in the picture book's order: for sets that do not
+    say which their world has."""
     found = set(objects.ravel())
     return tuple(
         dict.fromkeys(meaning.word for meaning in CONCEPTS.values() if meaning.word in found)
@@ -51,7 +55,8 @@ def all_words(objects: np.ndarray) -> tuple[str, ...]:
 
 
 def questions(data: CaptionedImages) -> dict[str, Question]:
-    """What can be asked of single-object Picturebook pictures: which object, which colour (where painted), which place."""
+    """What can be asked of single-object Picturebook pictures: which object, which colour (where
+    painted), which place."""
     facts, every = data.facts, np.arange(len(data))
     painted = np.nonzero(facts["color"] != "")[0]
     words = tuple(data.info.get("words", ())) or all_words(facts["object"])
@@ -79,7 +84,8 @@ def two_objects(
     seed: int = TEST_SEED,
     style: str = "full",
 ) -> CaptionedImages:
-    """n pictures of two things of different names, in one drawing style, of a seed that no training uses."""
+    """n pictures of two things of different names, in one drawing style, of a seed that no
+    training uses."""
     world = replace(world, objects=2, same_kind_prob=0, styles={style: 1})
     data = picturebook(n + n // 10 + 10, seed, size, world, progress=False)
     objects = data.facts["objects"]
@@ -87,7 +93,8 @@ def two_objects(
 
 
 def both_named(model, data: CaptionedImages, templates=prompts.SIMPLE) -> Score:
-    """In how many pictures of `two_objects` are the two names that fit best the two things there? Chance is one pair of all."""
+    """In how many pictures of `two_objects` are the two names that fit best the two things there?
+    Chance is one pair of all."""
     words = tuple(data.info.get("words", ())) or all_words(data.facts["objects"][:, :2])
     vectors = classifier(model, [article(word) for word in words], templates)
     best = (
@@ -115,7 +122,8 @@ def picturebook_scores(
     seed: int = TEST_SEED,
     style: str = "full",
 ) -> tuple[dict[str, Score], Recall]:
-    """All there is to measure on a world, each on n pictures of its own: the questions, both things of two, and retrieval by all captions."""
+    """All there is to measure on a world, each on n pictures of its own: the questions, both
+    things of two, and retrieval by all captions."""
     size = model.config.image_size
     world = replace(world, styles={style: 1})
     scores = ask(model, single_objects(world, n, size, seed, style), templates)
@@ -128,7 +136,8 @@ def picturebook_scores(
 def ask(
     model, data: CaptionedImages, templates=prompts.SIMPLE, features: Tensor | None = None
 ) -> dict[str, Score]:
-    """Ask a model every question of a test set: {question: Score}; features (N, E) may be given where they are known."""
+    """Ask a model every question of a test set: {question: Score}; features (N, E) may be given
+    where they are known."""
     features = image_features(model, data) if features is None else features
     return {
         name: evaluate(model, features[q.rows], q.targets, q.labels, templates, q.names)

@@ -1,7 +1,10 @@
-"""What CLIP is poor at, as the paper says of itself (3.1.5, 6), made of Picturebook scenes: models of car, species of flower, counting, the distance
-to the nearest car, left and right, which thing has which colour, "no", text on a picture, and real handwritten digits. Taught in notebook 08.
+"""What CLIP is poor at, as the paper says of itself (3.1.5, 6), made of Picturebook scenes:
+models of car, species of flower, counting, the distance
+to the nearest car, left and right, which thing has which colour, "no", text on a picture, and
+real handwritten digits. Taught in notebook 08.
 
-Each challenge says for every picture between which sentences a model has to choose, so it can be asked of any model with `encode_image` and `encode_text`.
+Each challenge says for every picture between which sentences a model has to choose, so it can be
+asked of any model with `encode_image` and `encode_text`.
 """
 
 from __future__ import annotations
@@ -32,8 +35,9 @@ PAINTABLE = tuple(noun for noun in WORDS if set(CONCEPTS[noun].art) == set(CONCE
 class Challenge:
     """Pictures, each with the sentences to choose from.
 
-    `images` uint8 (N, S, S, 3); `candidates`, for each picture its C sentences; `right` (N,), which of them is true;
-    `labels`, what the C places stand for where they mean the same for all pictures (for a linear probe), else None.
+    `images` uint8 (N, S, S, 3); `candidates`, for each picture its C sentences; `right` (N,),
+    which of them is true; `labels`, what the C places stand for where they mean the same for all
+    pictures (for a linear probe), else None.
     """
 
     images: np.ndarray
@@ -91,7 +95,8 @@ def _make(
     one: Callable[[Random, int], tuple[Scene, list[str], int]],
     labels: Sequence[str] | None = None,
 ) -> Challenge:
-    """n pictures by a function of chance and number that gives a scene, its candidates and which is right."""
+    """n pictures by a function of chance and number that gives a scene, its candidates and which
+    is right."""
     rows = [one(Random(f"{key} {seed} {index}"), index) for index in range(n)]
     return Challenge(
         np.stack([scene.draw(size) for scene, _, _ in rows]),
@@ -110,7 +115,8 @@ def _paint(rng: Random, noun: str, model: int = 0) -> str | None:
 
 
 def models(noun: str, n: int = 300, size: int = 64, seed: int = 0) -> Challenge:
-    """Which model of car, which species of flower? Captions say "car" and "flower" for all of them. (Fine-grained classes.)
+    """Which model of car, which species of flower? Captions say "car" and "flower" for all of
+    them. (Fine-grained classes.)
 
     Raises:
         ValueError: for a noun without named models.
@@ -151,7 +157,8 @@ def _spots(rng: Random, count: int, size: float, tries: int = 200) -> list[tuple
 
 
 def counting(n: int = 300, size: int = 64, seed: int = 0) -> Challenge:
-    """How many, from one to six? All things of a picture are alike, and no smaller where there are more."""
+    """How many, from one to six? All things of a picture are alike, and no smaller where there
+    are more."""
 
     def one(rng: Random, index: int):
         count, noun, side = index % 6 + 1, rng.choice(WORDS), rng.uniform(0.2, 0.26)
@@ -170,7 +177,8 @@ def counting(n: int = 300, size: int = 64, seed: int = 0) -> Challenge:
 
 
 def distance(n: int = 300, size: int = 64, seed: int = 0) -> Challenge:
-    """How far away is the nearest car: near, some way off or far? Two or three cars stand in a street, the smaller the farther. (As in KITTI.)"""
+    """How far away is the nearest car: near, some way off or far? Two or three cars stand in a
+    street, the smaller the farther. (As in KITTI.)"""
     sides = {"near": (0.5, 0.62), "middle": (0.28, 0.36), "far": (0.13, 0.18)}
 
     def one(rng: Random, index: int):
@@ -202,7 +210,8 @@ def sides(
     """Which of two things is to the left of the other? The same words in another order.
 
     Args:
-        words: the same two things in all pictures, so that a linear probe can be asked; by default others each time.
+        words: the same two things in all pictures, so that a linear probe can be asked; by
+            default others each time.
     """
 
     def one(rng: Random, index: int):
@@ -231,10 +240,12 @@ def attributes(
     words: tuple[str, str] | None = None,
     colors: tuple[str, str] | None = None,
 ) -> Challenge:
-    """Which of two things has which colour? "a red car and a blue dog" against "a blue car and a red dog": the same words. (Yuksekgonul et al. 2023, Thrush et al. 2022.)
+    """Which of two things has which colour? "a red car and a blue dog" against "a blue car and a
+    red dog": the same words. (Yuksekgonul et al. 2023, Thrush et al. 2022.)
 
     Args:
-        words, colors: the same in all pictures, so that a linear probe can be asked; by default others each time.
+        words, colors: the same in all pictures, so that a linear probe can be asked; by default
+            others each time.
     """
 
     def one(rng: Random, index: int):
@@ -258,10 +269,12 @@ def attributes(
 def negation(
     n: int = 300, size: int = 64, seed: int = 0, words: tuple[str, str] | None = None
 ) -> Challenge:
-    """What is there and what is not? "a dog and no cat" against "a cat and no dog": the same words, under a picture of one of the two.
+    """What is there and what is not? "a dog and no cat" against "a cat and no dog": the same
+    words, under a picture of one of the two.
 
     Args:
-        words: the same two things in all pictures, so that a linear probe can be asked; by default others each time.
+        words: the same two things in all pictures, so that a linear probe can be asked; by
+            default others each time.
     """
 
     def one(rng: Random, index: int):
@@ -280,7 +293,8 @@ def negation(
 
 
 def written(n: int = 300, size: int = 64, seed: int = 0, text: bool = True) -> Challenge:
-    """A picture of one thing with the name of another written across it: which of the two is it a picture of? (Typographic attack: Goh et al. 2021.)
+    """A picture of one thing with the name of another written across it: which of the two is it a
+    picture of? (Typographic attack: Goh et al. 2021.)
 
     Args:
         text: False for the same pictures without the word, to compare with.
@@ -315,7 +329,8 @@ def written(n: int = 300, size: int = 64, seed: int = 0, text: bool = True) -> C
 
 
 def digits(n: int = 1797, size: int = 64) -> Challenge:
-    """Real handwritten digits, 8 x 8 pixels each (scikit-learn's, from UCI: Alpaydin and Kaynak 1998), made larger: like nothing in the drawn world."""
+    """Real handwritten digits, 8 x 8 pixels each (scikit-learn's, from UCI: Alpaydin and Kaynak
+    1998), made larger: like nothing in the drawn world."""
     from sklearn.datasets import load_digits
 
     found = load_digits()
@@ -352,13 +367,16 @@ def real(
     root: str | Path = "datasets/torchvision",
     download: bool = False,
 ) -> Challenge:
-    """Real pictures that torchvision knows: "MNIST" (LeCun et al. 1998) or "CIFAR10" (Krizhevsky 2009), n of them by chance, resized.
+    """Real pictures that torchvision knows: "MNIST" (LeCun et al. 1998) or "CIFAR10" (Krizhevsky
+    2009), n of them by chance, resized.
 
     Args:
         train: of the training set, for a linear probe; else of the test set.
-        root: the folder that holds them, as torchvision lays them out. download: fetch them if they are not there (12 and 170 MB).
+        root: the folder that holds them, as torchvision lays them out. download: fetch them if
+            they are not there (12 and 170 MB).
     Raises:
-        ValueError: for another name. FileNotFoundError: if they are not there and not to be fetched.
+        ValueError: for another name. FileNotFoundError: if they are not there and not to be
+            fetched.
     """
     if name not in REAL:
         raise ValueError(f"there is no set {name!r} here; there are {', '.join(REAL)}")

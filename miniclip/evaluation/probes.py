@@ -1,4 +1,5 @@
-"""How good are the features? A linear classifier on top of them, with many labels and with few; fine-tuning, and averaging with what was before
+"""How good are the features? A linear classifier on top of them, with many labels and with few;
+fine-tuning, and averaging with what was before
 (paper 3.1.5, 3.2, A.3; WiSE-FT: Wortsman et al. 2022). Taught in notebook 05.
 """
 
@@ -26,7 +27,8 @@ STRENGTHS = np.logspace(-6, 6, 97)  # what the paper sweeps: eight values for ea
 
 
 def features(model, images, batch_size: int = 256) -> np.ndarray:
-    """What the image tower says of pictures before it projects them into the shared space: what linear probes stand on (paper A.3).
+    """What the image tower says of pictures before it projects them into the shared space: what
+    linear probes stand on (paper A.3).
 
     Args:
         model: a CLIP; of anything else, what `encode_image` gives.
@@ -50,7 +52,8 @@ def features(model, images, batch_size: int = 256) -> np.ndarray:
 
 
 def pixels(images, size: int = 16) -> np.ndarray:
-    """The raw pixels of pictures as features, the rival that knows nothing: made size x size, (N, 3 size^2) float32 in [0, 1]."""
+    """The raw pixels of pictures as features, the rival that knows nothing: made size x size, (N,
+    3 size^2) float32 in [0, 1]."""
     x = (
         torch.from_numpy(np.array(getattr(images, "images", images))).permute(0, 3, 1, 2).float()
         / 255
@@ -60,7 +63,8 @@ def pixels(images, size: int = 16) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Probe:
-    """A linear classifier on features: how often it was `right` on the test, the `strength` C that was chosen (the inverse of L2's weight), and `classifier` itself."""
+    """A linear classifier on features: how often it was `right` on the test, the `strength` C
+    that was chosen (the inverse of L2's weight), and `classifier` itself."""
 
     test_score: Score
     C: float
@@ -71,7 +75,8 @@ def _fit(x: np.ndarray, y: Sequence[str], C: float) -> Pipeline:
     probe = make_pipeline(
         StandardScaler(), LogisticRegression(C=C, max_iter=1000)
     )  # L-BFGS, as in the paper
-    # On few numbers threads only wait for each other: a sweep on the pixels of 240 pictures took ten times as long on two of them.
+    # On few numbers threads only wait for each other: a sweep on the pixels of 240 pictures took
+    # ten times as long on two of them.
     with threadpool_limits(1 if x.size < 2_000_000 else None), warnings.catch_warnings():
         warnings.simplefilter(
             "ignore", ConvergenceWarning
@@ -83,7 +88,8 @@ def _fit(x: np.ndarray, y: Sequence[str], C: float) -> Pipeline:
 
 
 def choose_C(x: np.ndarray, y: Sequence[str], val_x: np.ndarray, val_y: Sequence[str]) -> float:
-    """The strength C, of 97 from 1e-6 to 1e6, that does best on validation: seven far apart, then closer and closer around the best (paper A.3)."""
+    """The strength C, of 97 from 1e-6 to 1e6, that does best on validation: seven far apart, then
+    closer and closer around the best (paper A.3)."""
     score: dict[int, float] = {}
     step, around = 16, range(0, len(STRENGTHS), 16)
     while step:
@@ -110,7 +116,8 @@ def linear_probe(
 
     Args:
         x, test_x: features (N, D), (M, D). y, test_y: their labels.
-        strength: C; None to choose it on a fifth of the training set that is held out for that, never on the test.
+        strength: C; None to choose it on a fifth of the training set that is held out for that,
+            never on the test.
         seed: decides which fifth.
     Returns:
         a `Probe`, fitted on all of x.
@@ -158,8 +165,10 @@ def few_shot(
     """Linear probes that saw only a few pictures of each class (paper, Figure 6).
 
     Args:
-        x, y, test_x, test_y: as for `linear_probe`; of each class there must be at least max(shots) rows.
-        shots: pictures of each class; draws: for each number, as many probes, each on other pictures.
+        x, y, test_x, test_y: as for `linear_probe`; of each class there must be at least
+            max(shots) rows.
+        shots: pictures of each class; draws: for each number, as many probes, each on other
+            pictures.
         strength: C, the same for all: with so few pictures there are none to choose it by.
     Returns:
         {shots: accuracy in [0, 1] of each draw (draws,)}.
@@ -189,13 +198,16 @@ def fine_tune(
 ):
     """Train a copy of a CLIP's image tower on labels, from its zero-shot classifier on.
 
-    BatchNorm keeps the statistics that it has, as is usual in fine-tuning: if they follow the new pictures, the weights meet
-    everything else under statistics that are not theirs, and most of what looks forgotten is that (notebook 05 measures it).
+    BatchNorm keeps the statistics that it has, as is usual in fine-tuning: if they follow the new
+    pictures, the weights meet everything else under statistics that are not theirs, and most of
+    what looks forgotten is that (notebook 05 measures it).
 
     Args:
         model: a CLIP, which is left as it is.
-        data: a `CaptionedImages`. targets: the right label of each picture. labels: C names; vectors: (C, E), their zero-shot classifier.
-        options: of `baselines.supervised`: seen, recipe (a third of a training's learning rate, or less), score, keep_statistics=False, ...
+        data: a `CaptionedImages`. targets: the right label of each picture. labels: C names;
+            vectors: (C, E), their zero-shot classifier.
+        options: of `baselines.supervised`: seen, recipe (a third of a training's learning rate,
+            or less), score, keep_statistics=False, ...
     Returns:
         (a `baselines.Classifier`, its `History`).
     """
@@ -207,7 +219,8 @@ def fine_tune(
 
 
 def average(before: nn.Module, after: nn.Module, share: float) -> nn.Module:
-    """A model whose weights lie between those of two of one shape: (1 - share) before + share after (WiSE-FT).
+    """A model whose weights lie between those of two of one shape: (1 - share) before + share
+    after (WiSE-FT).
 
     Raises:
         ValueError: if the two are of different shapes.

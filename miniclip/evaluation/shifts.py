@@ -1,7 +1,8 @@
-"""Distribution shifts: the same question on pictures that differ from those of training in one way each (paper 3.3).
+"""Distribution shifts: the same question on pictures that differ from those of training in one
+way each (paper 3.3).
 
-A model that never saw labels and a supervised one are compared at equal accuracy at home ("effective robustness", Taori et al. 2020).
-Taught in notebook 07.
+A model that never saw labels and a supervised one are compared at equal accuracy at home
+("effective robustness", Taori et al. 2020). Taught in notebook 07.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ WIDE = replace(
 
 
 def noise(images: np.ndarray, strength: float = 0.15, seed: int = 0) -> np.ndarray:
-    """Add to every number of uint8 pictures (N, H, W, 3) a random one, of a standard deviation of `strength` times the range."""
+    """Add to every number of uint8 pictures (N, H, W, 3) a random one, of a standard deviation of
+    `strength` times the range."""
     return (
         (images + np.random.default_rng(seed).normal(0, 255 * strength, images.shape))
         .round()
@@ -50,7 +52,8 @@ def noise(images: np.ndarray, strength: float = 0.15, seed: int = 0) -> np.ndarr
 
 
 def blur(images: np.ndarray, radius: float = 0.03) -> np.ndarray:
-    """Blur uint8 pictures (N, H, W, 3), with a Gaussian whose standard deviation is `radius` times their width."""
+    """Blur uint8 pictures (N, H, W, 3), with a Gaussian whose standard deviation is `radius`
+    times their width."""
     return np.stack(
         [
             np.asarray(Image.fromarray(image).filter(ImageFilter.GaussianBlur(radius * len(image))))
@@ -103,7 +106,8 @@ SHIFTS: dict[str, Callable[[int, int, int], CaptionedImages]] = {
 
 
 def shifted(n: int = 1000, size: int = 48, seed: int = TEST_SEED) -> dict[str, CaptionedImages]:
-    """The home test and its shifts, n pictures of one of the forty starter things each: {name: pictures}."""
+    """The home test and its shifts, n pictures of one of the forty starter things each: {name:
+    pictures}."""
     return {name: make(n, size, seed) for name, make in SHIFTS.items()}
 
 
@@ -116,7 +120,8 @@ def which_thing(data: CaptionedImages) -> Question:
 def ask_all(
     model, sets: dict[str, CaptionedImages], templates: str = "a picture of {}."
 ) -> dict[str, Score]:
-    """The accuracy on every set: zero-shot of a CLIP, by its own outputs of a supervised `Classifier`."""
+    """The accuracy on every set: zero-shot of a CLIP, by its own outputs of a supervised
+    `Classifier`."""
 
     def one(data: CaptionedImages) -> Score:
         q = which_thing(data)

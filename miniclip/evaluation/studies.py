@@ -1,7 +1,9 @@
-"""Comparisons of trainings, too long for a class: each is one command, `python -m miniclip study NAME`.
+"""Comparisons of trainings, too long for a class: each is one command, `python -m miniclip study
+NAME`.
 
-A study writes down what it measured part by part, so that it can be stopped and taken up again. Their results ship in `results/`, the models that
-notebooks look at in `checkpoints/`. Taught in notebooks 02 and 06 to 08.
+A study writes down what it measured part by part, so that it can be stopped and taken up again.
+Their results ship in `results/`, the models that notebooks look at in `checkpoints/`. Taught in
+notebooks 02 and 06 to 08.
 """
 
 from __future__ import annotations
@@ -49,7 +51,8 @@ def result(name: str) -> dict:
 
 
 class Log:
-    """A JSON file that grows part by part (a part that is there already is not measured again), and a folder for trained models, if they are to be kept."""
+    """A JSON file that grows part by part (a part that is there already is not measured again),
+    and a folder for trained models, if they are to be kept."""
 
     def __init__(self, path: Path, models: Path | None = None):
         self.path, self.models, self.parts = (
@@ -59,7 +62,8 @@ class Log:
         )
 
     def part(self, name: str, measure: Callable[[], object]):
-        """What was measured under a name, JSON-able; measured and written down now if it was not before."""
+        """What was measured under a name, JSON-able; measured and written down now if it was not
+        before."""
         if name not in self.parts:
             self.parts[name] = measure()
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -84,9 +88,11 @@ def figure_2(
     tests: int = 400,
     precision: str | None = None,
 ) -> None:
-    """Contrast (with a transformer or a bag of words to read the text), predict the bag of words, write the caption: the same tower, pictures, order and budget (the paper's Figure 2).
+    """Contrast (with a transformer or a bag of words to read the text), predict the bag of words,
+    write the caption: the same tower, pictures, order and budget (the paper's Figure 2).
 
-    The learning rate of each is chosen among four by runs of a quarter of the budget, on pictures that are not the test's.
+    The learning rate of each is chosen among four by runs of a quarter of the budget, on pictures
+    that are not the test's.
     """
     world = World.starter()
     data = picturebook(pictures, 0, 48, world)
@@ -170,7 +176,8 @@ def robustness(
     tests: int = 500,
     precision: str | None = None,
 ) -> None:
-    """Captions against labels, and a narrow world against a wide one: four trainings of one tower, measured along the way at home and under shift."""
+    """Captions against labels, and a narrow world against a wide one: four trainings of one
+    tower, measured along the way at home and under shift."""
     sets = shifted(tests)
     options = {
         "seen": seen,
@@ -199,7 +206,8 @@ def robustness(
 
 
 def counted_world(n: int, size: int, seed: int, captions: CaptionStyle) -> CaptionedImages:
-    """Pictures of one to six things of a kind, anywhere and small whatever their number, and of single larger ones: n of each."""
+    """Pictures of one to six things of a kind, anywhere and small whatever their number, and of
+    single larger ones: n of each."""
     several = World(
         nouns="starter",
         objects={1: 0.25, 2: 0.15, 3: 0.15, 4: 0.15, 5: 0.15, 6: 0.15},
@@ -224,7 +232,8 @@ def repair(
     tests: int = 300,
     precision: str | None = None,
 ) -> None:
-    """Two trainings on the same pictures: captions that never count nor name models and species, and captions that do."""
+    """Two trainings on the same pictures: captions that never count nor name models and species,
+    and captions that do."""
     config = CLIPConfig.preset("nano", image_size=64)
     challenges = {
         name: CHALLENGES[name](n=tests, size=64)
@@ -264,7 +273,8 @@ def towers(
     tests: int = 400,
     precision: str | None = None,
 ) -> None:
-    """The paper's two image towers, a vision transformer and a ResNet: accuracy over pictures seen, and pictures a second, measured in turns."""
+    """The paper's two image towers, a vision transformer and a ResNet: accuracy over pictures
+    seen, and pictures a second, measured in turns."""
     data, test = (
         picturebook(pictures, 0, 64, World.starter()),
         single_objects(World.starter(), tests, 64),

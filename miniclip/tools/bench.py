@@ -1,6 +1,8 @@
-"""Measuring speed, on the CPU: training and inference beside open_clip and transformers, learning, data, and the time to an answer.
+"""Measuring speed, on the CPU: training and inference beside open_clip and transformers,
+learning, data, and the time to an answer.
 
-Models of equal size take turns in one run, and medians are told. A step of training is forward, loss, backward and optimizer
+Models of equal size take turns in one run, and medians are told. A step of training is forward,
+loss, backward and optimizer
 on random pictures and texts: no data set, so that only the model is timed.
 """
 
@@ -32,7 +34,8 @@ STATUS = Path("/proc/self/status")
 
 @dataclass(frozen=True)
 class Speed:
-    """`images_per_second` and `seconds` a step (medians over the rounds), `gemm_share` of the fp32 matrix-product rate where operations
+    """`images_per_second` and `seconds` a step (medians over the rounds), `gemm_share` of the
+    fp32 matrix-product rate where operations
     were counted, `memory` at the peak in MB where it was measured."""
 
     images_per_second: float
@@ -42,14 +45,16 @@ class Speed:
 
 
 def gemm_rate(size: int = 2048, tries: int = 5) -> float:
-    """The rate of this machine's matrix product in fp32, in operations a second: the best of some products of size x size."""
+    """The rate of this machine's matrix product in fp32, in operations a second: the best of some
+    products of size x size."""
     a, b = torch.randn(size, size), torch.randn(size, size)
     best = min(seconds_of(lambda: a @ b) for _ in range(tries + 1))
     return 2 * size**3 / best
 
 
 def count_flops(step: Callable[[], object]) -> float:
-    """The operations of one step (two for a multiplication and an addition), counted by PyTorch's own counter."""
+    """The operations of one step (two for a multiplication and an addition), counted by PyTorch's
+    own counter."""
     from torch.utils.flop_counter import FlopCounterMode
 
     with FlopCounterMode(display=False) as counter:
@@ -144,7 +149,8 @@ def inference_step(
 
 
 def sizes(preset: str) -> tuple[CLIPConfig, CLIPConfig]:
-    """A preset as it is, and as the rivals have it: without the convolutional stem, with a class token and a LayerNorm before the blocks."""
+    """A preset as it is, and as the rivals have it: without the convolutional stem, with a class
+    token and a LayerNorm before the blocks."""
     shipped = CLIPConfig.preset(preset)
     return shipped, replace(shipped, stem=False, pool="cls", pre_norm=True)
 
@@ -212,14 +218,16 @@ def speed(
 def time_to_learn(
     minutes: float = 0.75, pictures: int = 8000, precision: str | None = None
 ) -> dict:
-    """Train `nano` on the starter world and watch: {"rows": [{"seen", "minutes", "object", "color", "place", ...}, ...], "data_share": ...}.
+    """Train `nano` on the starter world and watch: {"rows": [{"seen", "minutes", "object",
+    "color", "place", ...}, ...], "data_share": ...}.
 
     Args:
         minutes: of training.
         pictures: to draw for it.
         precision: as for `train`.
     Returns:
-        accuracies on 300 pictures of a seed for choosing, and the share of a step that was spent making its batch.
+        accuracies on 300 pictures of a seed for choosing, and the share of a step that was spent
+        making its batch.
     """
     from miniclip.data import World, picturebook
     from miniclip.evaluation.benchmarks import CHOICE_SEED, scorer, single_objects
@@ -243,8 +251,10 @@ def time_to_learn(
 
 
 def data_speed(pictures: int = 1000, photos: int = 100) -> dict[str, float]:
-    """What a core does in a second: {"drawn": Picturebook pictures of 64 px, "packed": photos read at 128 px, "torchvision": the same by
-    torchvision's Resize and CenterCrop}. The photos are drawn scenes, saved as JPEG files of 640 x 480 pixels like COCO's.
+    """What a core does in a second: {"drawn": Picturebook pictures of 64 px, "packed": photos
+    read at 128 px, "torchvision": the same by
+    torchvision's Resize and CenterCrop}. The photos are drawn scenes, saved as JPEG files of 640
+    x 480 pixels like COCO's.
     """
     import numpy as np
     from PIL import Image
@@ -289,7 +299,8 @@ def data_speed(pictures: int = 1000, photos: int = 100) -> dict[str, float]:
 
 
 def answer_time(preset: str = "tiny", tries: int = 50) -> dict[str, float]:
-    """Milliseconds (medians) to classify one picture with 20 prompts: {"cached": text vectors known, "uncached": embedded too}."""
+    """Milliseconds (medians) to classify one picture with 20 prompts: {"cached": text vectors
+    known, "uncached": embedded too}."""
     import numpy as np
 
     from miniclip.tokenizer import Tokenizer
@@ -316,7 +327,8 @@ def answer_time(preset: str = "tiny", tries: int = 50) -> dict[str, float]:
 
 
 def peak_memory(key: str, preset: str, batch_size: int) -> float | None:
-    """The most memory that three steps of a model took, in MB beyond what its imports take; None where the system does not tell (Windows)."""
+    """The most memory that three steps of a model took, in MB beyond what its imports take; None
+    where the system does not tell (Windows)."""
     done = subprocess.run(
         [sys.executable, "-m", "miniclip.tools.bench", key, preset, str(batch_size)],
         capture_output=True,

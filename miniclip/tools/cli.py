@@ -104,7 +104,8 @@ def _scores_json(scores: dict) -> dict:
 
 
 def _naming_figure(model, test, trained: str, path: Path, count: int = 12) -> None:
-    """Save the first pictures of a Picturebook set with the model's three likeliest objects for each."""
+    """Save the first pictures of a Picturebook set with the model's three likeliest objects for
+    each."""
     from miniclip.course import plots
     from miniclip.evaluation import benchmarks
     from miniclip.zeroshot import classify
@@ -125,7 +126,8 @@ def _naming_figure(model, test, trained: str, path: Path, count: int = 12) -> No
 
 
 def _retrieval_figure(model, test, path: Path, count: int = 9) -> None:
-    """Save some test pictures with the three captions that the model finds for each among all of the set's."""
+    """Save some test pictures with the three captions that the model finds for each among all of
+    the set's."""
     from miniclip.course import plots
     from miniclip.retrieval import caption_features
     from miniclip.zeroshot import image_features
@@ -230,7 +232,8 @@ def train(
     ] = False,
     json_: AsJson = False,
 ) -> None:
-    """Train a CLIP, from nothing unless --from is given, on the embedded Picturebook or on your own captioned pictures, and test what it learned."""
+    """Train a CLIP, from nothing unless --from is given, on the embedded Picturebook or on your
+    own captioned pictures, and test what it learned."""
     from miniclip.checkpoint import load as load_checkpoint
     from miniclip.checkpoint import read as read_checkpoint
     from miniclip.config import CLIPConfig
@@ -276,7 +279,8 @@ def train(
         world = _world(nouns)
         data = picturebook(pictures, seed, config.image_size, world, CaptionStyle(mention=mention))
         test = benchmarks.single_objects(world, 1000, config.image_size)
-        # A few hundred pictures of yet another seed show the way; the test set is looked at once, at the end.
+        # A few hundred pictures of yet another seed show the way; the test set is looked at once,
+        # at the end.
         score = benchmarks.scorer(
             benchmarks.single_objects(world, 300, config.image_size, benchmarks.CHOICE_SEED)
         )
@@ -426,7 +430,8 @@ def shrink(
         typer.Option(help="The model that was trained further (--from): its notes go along."),
     ] = None,
 ) -> None:
-    """Write a model small: without what the optimizer remembers, weights in fp16. For handing it on."""
+    """Write a model small: without what the optimizer remembers, weights in fp16. For handing it
+    on."""
     from miniclip.checkpoint import SHIPPED
     from miniclip.checkpoint import read as read_checkpoint
     from miniclip.checkpoint import save as save_checkpoint
@@ -467,7 +472,8 @@ def pack(
     out: Annotated[Path, typer.Option(help="Folder to write the packed data set to.")],
     size: Annotated[int, typer.Option(help="Height and width in pixels.")] = 128,
 ) -> None:
-    """Resize a folder of captioned pictures once and pack it; stop it and start it again as you like."""
+    """Resize a folder of captioned pictures once and pack it; stop it and start it again as you
+    like."""
     from miniclip.data import pack as pack_folder
 
     packed = pack_folder(images, captions, out, size=size)
@@ -508,7 +514,8 @@ def coco(
         str, typer.Option(help="Address of COCO's server or of a mirror.")
     ] = "http://images.cocodataset.org",
 ) -> None:
-    """Fetch COCO 2017 captions, or a part of them, and pack it; stop it and start it again as you like."""
+    """Fetch COCO 2017 captions, or a part of them, and pack it; stop it and start it again as you
+    like."""
     from miniclip.data import coco as fetch
 
     if bad := [number for number in licenses.split(",") if number and not number.strip().isdigit()]:
@@ -593,7 +600,8 @@ def bench(
     ] = True,
     json_: AsJson = False,
 ) -> None:
-    """Measure speed on the CPU; training and inference beside open_clip and transformers where they are installed (pip install -e .[bench])."""
+    """Measure speed on the CPU; training and inference beside open_clip and transformers where
+    they are installed (pip install -e .[bench])."""
     from miniclip.tools import bench as measure
 
     result: dict[str, dict] = {}
@@ -681,7 +689,8 @@ def study(
         typer.Option(help="Folder for the trained models; by default they are not kept."),
     ] = None,
 ) -> None:
-    """Run one of the long comparisons of trainings: the three objectives of the paper's Figure 2, robustness under shift, captions that count, or two image towers."""
+    """Run one of the long comparisons of trainings: the three objectives of the paper's Figure 2,
+    robustness under shift, captions that count, or two image towers."""
     from miniclip.evaluation import studies
 
     if name not in studies.STUDIES:
@@ -707,7 +716,8 @@ def grade(
         typer.Option(help="Folder of the solutions; by default the homework of this project."),
     ] = None,
 ) -> None:
-    """Grade a folder of homework, a process for each submission: it runs what students wrote, so do it where nothing can be lost."""
+    """Grade a folder of homework, a process for each submission: it runs what students wrote, so
+    do it where nothing can be lost."""
     from miniclip.course.grading import grade as grade_all
 
     grades = grade_all(folder, out, timeout, solutions)
@@ -718,7 +728,8 @@ def grade(
 
 @app.command()
 def doctor(json_: AsJson = False) -> None:
-    """Look at this machine before a class: versions, device, a measured speed, what will be slow and what to do."""
+    """Look at this machine before a class: versions, device, a measured speed, what will be slow
+    and what to do."""
     from miniclip.tools.doctor import doctor as look
 
     found = look(show=not json_)
@@ -734,7 +745,8 @@ def lab() -> None:
 
 
 def main() -> None:
-    """Run the command line; what is wrong with the input is told in a sentence, without a traceback."""
+    """Run the command line; what is wrong with the input is told in a sentence, without a
+    traceback."""
     try:
         app(standalone_mode=True)
     except (ValueError, OSError, FloatingPointError) as error:

@@ -1,4 +1,5 @@
-"""What a class should know of a machine before it comes in: versions, device, a measured speed, what will be slow and what to do about it.
+"""What a class should know of a machine before it comes in: versions, device, a measured speed,
+what will be slow and what to do about it.
 
 `python -m miniclip doctor`, a quarter of a minute; needs no network.
 """
@@ -69,8 +70,10 @@ def doctor(seconds: float = 5.0, show: bool = True) -> dict:
         seconds: how long to measure training; it takes a few more to get started.
         show: print what was found.
     Returns:
-        what was found, as JSON-able values: versions, missing, device, precision, cores, pictures_per_second, speed, notebook_seconds (expected, for the
-        quickest and the slowest notebook), first_command_minutes (expected, for as much as it learned in five), free_gigabytes, do (sentences).
+        what was found, as JSON-able values: versions, missing, device, precision, cores,
+        pictures_per_second, speed, notebook_seconds (expected, for the quickest and the slowest
+        notebook), first_command_minutes (expected, for as much as it learned in five),
+        free_gigabytes, do (sentences).
     """
     device = pick_device()
     precision = str(pick_precision(device)).removeprefix("torch.")
@@ -114,7 +117,8 @@ def _device_name(device: torch.device) -> str:
 
 
 def training_rate(seconds: float = 5.0, batch_size: int = 64) -> float:
-    """Pictures a second in the training of a `nano` on random pictures, two captions each as in the first command: the median over steps, after three to get warm."""
+    """Pictures a second in the training of a `nano` on random pictures, two captions each as in
+    the first command: the median over steps, after three to get warm."""
     device = pick_device()
     precision = pick_precision(device)
     model = new(["a dog on the grass", "a red bus in the snow"], "nano").to(device).train()

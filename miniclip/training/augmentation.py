@@ -1,4 +1,5 @@
-"""What happens to pictures on their way into a training: made small once, then crops, mirrors, brightness and contrast by chance, on whole batches on the device.
+"""What happens to pictures on their way into a training: made small once, then crops, mirrors,
+brightness and contrast by chance, on whole batches on the device.
 
 Taught in notebook 02.
 """
@@ -12,7 +13,8 @@ from torch import Tensor
 
 
 def downsample(images: np.ndarray, size: int, crop: float, room: float = 1.15) -> np.ndarray:
-    """Resize a set once where its pictures are much larger than the model's, leaving some room for random crops."""
+    """Resize a set once where its pictures are much larger than the model's, leaving some room
+    for random crops."""
     side = size if crop == 1 else round(size * room)
     if (
         images.shape[1] <= side * 1.1
@@ -29,7 +31,8 @@ def downsample(images: np.ndarray, size: int, crop: float, room: float = 1.15) -
 
 
 def augment(images: Tensor, size: int, recipe, chances: Tensor) -> Tensor:
-    """Crops, mirrors, brightness and contrast by chance, six numbers in [0, 1) a picture (6, B), on a batch (B, 3, H, W) in [0, 1]; gives (B, 3, size, size)."""
+    """Crops, mirrors, brightness and contrast by chance, six numbers in [0, 1) a picture (6, B),
+    on a batch (B, 3, H, W) in [0, 1]; gives (B, 3, size, size)."""
     B, device = len(images), images.device
     if recipe.crop < 1 or recipe.flip:
         side = (recipe.crop + (1 - recipe.crop) * chances[0]).sqrt()  # of the crop, as a share
@@ -53,7 +56,8 @@ def augment(images: Tensor, size: int, recipe, chances: Tensor) -> Tensor:
 
 
 def to_device(values: np.ndarray | Tensor, device: torch.device) -> Tensor:
-    """An array as a tensor on a device; to a GPU through pinned memory, so that nobody waits for it."""
+    """An array as a tensor on a device; to a GPU through pinned memory, so that nobody waits for
+    it."""
     tensor = (
         values if isinstance(values, Tensor) else torch.from_numpy(np.ascontiguousarray(values))
     )

@@ -1,8 +1,8 @@
 """Batch number `step` of a data set, as a function of the seed and of `step` alone.
 
-Which pictures a step looks at, which of their captions and which crops depends on (seed, step). So a resumed training
-needs no memory of random states, and ends with the same weights as one that was never stopped.
-Taught in notebook 02.
+Which pictures a step looks at, which of their captions and which crops depends on (seed, step).
+So a resumed training needs no memory of random states, and ends with the same weights as one that
+was never stopped. Taught in notebook 02.
 """
 
 from __future__ import annotations
@@ -44,12 +44,14 @@ def make_batches(
 
 
 def random_numbers(*key: int) -> torch.Generator:
-    """A source of chance that depends on the key alone; on the CPU, so that every device draws the same."""
+    """A source of chance that depends on the key alone; on the CPU, so that every device draws
+    the same."""
     return torch.Generator().manual_seed(zlib.crc32(repr(key).encode()))
 
 
 class Batches:
-    """Batch number `step` of a data set, as a function of (seed, step): (B, 3, S, S) pictures, (captions * B, T) token ids, on the device.
+    """Batch number `step` of a data set, as a function of (seed, step): (B, 3, S, S) pictures,
+    (captions * B, T) token ids, on the device.
 
     Of several processes, each gets its `part` (which, of how many) of the same batch.
     """
@@ -85,7 +87,8 @@ class Batches:
         self.epoch, self.order = -1, torch.empty(0)
 
     def rows(self, step: int) -> Tensor:
-        """Which pictures step number `step` looks at: (B,) row numbers; each epoch goes once through all, in an order of its own."""
+        """Which pictures step number `step` looks at: (B,) row numbers; each epoch goes once
+        through all, in an order of its own."""
         B, n = self.recipe.batch_size, len(self.counts)
         epoch, first = divmod(step, n // B)
         if epoch != self.epoch:
@@ -112,7 +115,8 @@ class Batches:
 
 
 class StreamedBatches:
-    """The same from shards. A stream cannot be rewound: a resumed training starts with another order of the shards."""
+    """The same from shards. A stream cannot be rewound: a resumed training starts with another
+    order of the shards."""
 
     def __init__(
         self,

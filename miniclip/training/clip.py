@@ -1,7 +1,7 @@
 """Train a CLIP, on whatever device there is; it can be stopped and resumed (paper 2.5).
 
-The loop itself is in `loop.py`, the batches in `batches.py`, the choices in `recipe.py`. Here they are put together.
-Taught in notebook 02.
+The loop itself is in `loop.py`, the batches in `batches.py`, the choices in `recipe.py`. Here
+they are put together. Taught in notebook 02.
 """
 
 from __future__ import annotations
@@ -56,25 +56,33 @@ def train(
     """Train a CLIP on captioned pictures, from nothing or further.
 
     Args:
-        data: pictures and captions, in memory or packed on disk (`CaptionedImages`), or a stream of them (`Shards`).
-        preset: a name from `PRESETS` or a configuration, to start from nothing with a vocabulary learned from the
+        data: pictures and captions, in memory or packed on disk (`CaptionedImages`), or a stream
+            of them (`Shards`).
+        preset: a name from `PRESETS` or a configuration, to start from nothing with a vocabulary
+            learned from the
             captions; or a CLIP, of which a copy is trained further.
-        minutes, seen: the budget, as wall-clock minutes or as pictures seen (repeats count). Give one of the two.
+        minutes, seen: the budget, as wall-clock minutes or as pictures seen (repeats count). Give
+            one of the two.
         recipe: batch size, optimizer, augmentation, seed.
         eval_fn: measures the model along the way; what it returns goes into the history.
         eval_at: how many times to evaluate, evenly; or when, as shares of the budget in (0, 1].
-        out: checkpoint file, written every `save_every` seconds, on Ctrl-C and at the end. The history goes into a
+        out: checkpoint file, written every `save_every` seconds, on Ctrl-C and at the end. The
+            history goes into a
             file of JSON lines beside it as well, and to TensorBoard where that is installed.
-        resume: go on from `out` if it exists. The data, sizes and recipe must be those it was started with.
+        resume: go on from `out` if it exists. The data, sizes and recipe must be those it was
+            started with.
         device: by default the fastest here.
-        precision: fp32, bf16 or fp16, see `pick_precision`. bf16 doubles the speed of CPUs that compute in it.
-        compile: let torch.compile make the image tower faster. It takes a minute, and helps on GPUs.
+        precision: fp32, bf16 or fp16, see `pick_precision`. bf16 doubles the speed of CPUs that
+            compute in it.
+        compile: let torch.compile make the image tower faster. It takes a minute, and helps on
+            GPUs.
         progress: show a progress bar.
     Returns:
-        the model (in evaluation mode) and its `History`. Ctrl-C ends here too, after the step at hand, with what was
-        learned so far.
+        the model (in evaluation mode) and its `History`. Ctrl-C ends here too, after the step at
+        hand, with what was learned so far.
     Raises:
-        ValueError: for an impossible budget, fewer pictures than a batch, or a checkpoint of another run.
+        ValueError: for an impossible budget, fewer pictures than a batch, or a checkpoint of
+            another run.
         FloatingPointError: if the loss is no longer a number; the last checkpoint stays.
     """
     _check(data, minutes, seen, recipe, out, resume)
@@ -140,10 +148,11 @@ def train(
 def contrastive_objective(
     model: CLIP, recipe: Recipe, precision: Precision, compile: bool = False
 ) -> Callable[[Tensor, Tensor], Tensor]:
-    """The loss of a batch: pictures (B, 3, S, S) and token ids (k B, T), k captions of each, to a scalar.
+    """The loss of a batch: pictures (B, 3, S, S) and token ids (k B, T), k captions of each, to a
+    scalar.
 
-    Vectors are gathered from all processes, so that every picture meets every text of the whole batch. The loss is the
-    mean over the k captions of each picture, and is computed in fp32.
+    Vectors are gathered from all processes, so that every picture meets every text of the whole
+    batch. The loss is the mean over the k captions of each picture, and is computed in fp32.
     """
     forward = _forward(model, recipe, precision, compile)
     loss = _loss(model, recipe)

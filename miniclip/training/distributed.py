@@ -1,11 +1,15 @@
-"""Training on several GPUs or machines: every process works on its share of each batch, and the loss is that of the whole batch (paper 2.5).
+"""Training on several GPUs or machines: every process works on its share of each batch, and the
+loss is that of the whole batch (paper 2.5).
 
     torchrun --nproc-per-node 4 -m miniclip train ...
 
-Each process has the whole model. It embeds its own pictures and texts, with BatchNorm's statistics of all; then all exchange their vectors, so that every
-picture meets the texts of all processes as its negatives; then the gradients are averaged, and all take the same step. That is what PyTorch's
-DistributedDataParallel and SyncBatchNorm do, in the open: the few lines also serve CPUs and batches in chunks (`grad_cache.py`), which theirs do not.
-One process passes through here untouched.
+Each process has the whole model. It embeds its own pictures and texts, with BatchNorm's
+statistics of all; then all exchange their vectors, so that every picture meets the texts of all
+processes as its negatives; then the gradients are averaged, and all take the same step. That is
+what PyTorch's
+DistributedDataParallel and SyncBatchNorm do, in the open: the few lines also serve CPUs and
+batches in chunks (`grad_cache.py`), which theirs do not. One process passes through here
+untouched.
 """
 
 from __future__ import annotations
@@ -24,7 +28,8 @@ from torch import Tensor, nn
 
 
 def init_distributed() -> tuple[int, int]:
-    """Join the other processes that torchrun started, if there are any: (which one this is, how many there are)."""
+    """Join the other processes that torchrun started, if there are any: (which one this is, how
+    many there are)."""
     if int(os.environ.get("WORLD_SIZE", 1)) > 1 and not dist.is_initialized():
         if torch.cuda.is_available():
             torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
@@ -34,7 +39,8 @@ def init_distributed() -> tuple[int, int]:
 
 
 def cleanup() -> None:
-    """Part from the others in good order; a process that ends without it may be aborted by the threads that still wait for the others."""
+    """Part from the others in good order; a process that ends without it may be aborted by the
+    threads that still wait for the others."""
     if dist.is_initialized():
         dist.destroy_process_group()
 
@@ -78,7 +84,8 @@ def average_gradients(model: nn.Module) -> None:
 
 @contextmanager
 def death_explained(file: object) -> Iterator[None]:
-    """Turn what PyTorch says when another process is gone, or torchrun's signal to end, whichever comes first, into a sentence; `file` is the checkpoint, if there is one."""
+    """Turn what PyTorch says when another process is gone, or torchrun's signal to end, whichever
+    comes first, into a sentence; `file` is the checkpoint, if there is one."""
     where = (
         f"{file} holds what was learned before; resume goes on from it, with any number of processes"
         if file

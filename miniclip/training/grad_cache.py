@@ -1,10 +1,12 @@
-"""Batches larger than the memory, exactly: a chunk of pictures at a time (GradCache, Gao et al. 2021).
+"""Batches larger than the memory, exactly: a chunk of pictures at a time (GradCache, Gao et al.
+2021).
 
-The loss of a batch needs every picture and every text at once, so it cannot be summed over small batches as other
-losses can. But it needs only their vectors, which are small. What fills the memory is how the towers came to them. So
-the vectors are computed first, without remembering how. The loss gives a gradient for each vector. Then each chunk is
-computed once more, this time remembering, to carry that gradient on into the weights. One more forward pass buys a
-batch of any size.
+The loss of a batch needs every picture and every text at once, so it cannot be summed over small
+batches as other losses can. But it needs only their vectors, which are small. What fills the
+memory is how the towers came to them. So the vectors are computed first, without remembering how.
+The loss gives a gradient for each vector. Then each chunk is computed once more, this time
+remembering, to carry that gradient on into the weights. One more forward pass buys a batch of any
+size.
 """
 
 from __future__ import annotations
@@ -23,10 +25,11 @@ def grad_cache(
     chunk_size: int,
     autocast: Callable = nullcontext,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """What `model(images, tokens)` gives, with the activations of `chunk_size` pictures in memory at a time.
+    """What `model(images, tokens)` gives, with the activations of `chunk_size` pictures in memory
+    at a time.
 
-    Exact for towers that look at each picture by itself. A BatchNorm, as in the convolutional stem, takes the
-    statistics of its chunk, and each chunk counts once in its running statistics.
+    Exact for towers that look at each picture by itself. A BatchNorm, as in the convolutional
+    stem, takes the statistics of its chunk, and each chunk counts once in its running statistics.
 
     Args:
         model: gives (image features (B, E), text features (k B, E), logit scale) for a batch.
@@ -35,7 +38,8 @@ def grad_cache(
         chunk_size: pictures at a time.
         autocast: gives a context in which the model runs.
     Returns:
-        the same three; calling `backward` on a loss of them adds the gradients of the model's weights.
+        the same three; calling `backward` on a loss of them adds the gradients of the model's
+        weights.
     """
     B = len(images)
     by_caption = tokens.view(-1, B, tokens.shape[1])  # (k, B, T)
@@ -127,7 +131,8 @@ class _InBlocks(torch.autograd.Function):
 def info_nce_in_blocks(
     image_features: Tensor, text_features: Tensor, logit_scale: Tensor | float, block: int = 1024
 ) -> Tensor:
-    """`loss.info_nce` without ever holding the whole (B, B) matrix, which for the paper's 32,768 pairs has 4.3 GB.
+    """`loss.info_nce` without ever holding the whole (B, B) matrix, which for the paper's 32,768
+    pairs has 4.3 GB.
 
     Args:
         image_features, text_features, logit_scale: as for `info_nce`.

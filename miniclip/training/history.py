@@ -17,7 +17,8 @@ class History:
 
     @classmethod
     def of(cls, checkpoint: str | Path) -> History:
-        """The training history of a checkpoint, preceded by the histories of the runs it was continued from.
+        """The training history of a checkpoint, preceded by the histories of the runs it was
+        continued from.
 
         Args:
             checkpoint: the name of a model that ships ("picturebook"), or a checkpoint file.
@@ -48,10 +49,12 @@ def _rows(training: dict) -> list[dict]:
 
 
 class MetricsLog:
-    """Writes each row of a history to a file of JSON lines, and to TensorBoard where that is installed.
+    """Writes each row of a history to a file of JSON lines, and to TensorBoard where that is
+    installed.
 
     Args:
-        checkpoint: the checkpoint file, beside which `NAME.jsonl` and the folder `NAME.tensorboard` are written;
+        checkpoint: the checkpoint file, beside which `NAME.jsonl` and the folder
+            `NAME.tensorboard` are written;
             None writes nothing.
         resume: append to what is there.
     """

@@ -1,8 +1,8 @@
 """The one loop of every training: a CLIP, the baselines, fine-tuning, studies (paper 2.5).
 
-`fit` is the loop and `train_step` one step of it. All that is no part of learning is in `Loop`: the clock, the budget,
-the progress bar, Ctrl-C, and when to evaluate and to save.
-Taught in notebook 02.
+`fit` is the loop and `train_step` one step of it. All that is no part of learning is in `Loop`:
+the clock, the budget, the progress bar, Ctrl-C, and when to evaluate and to save. Taught in
+notebook 02.
 """
 
 from __future__ import annotations
@@ -79,8 +79,9 @@ def train_step(
 class Loop:
     """Counts steps until a budget is spent, and does what is due between them.
 
-    Use it as a context, and iterate over it inside: `with loop: for step in loop: ... loop.record(loss)`.
-    Ctrl-C ends it after the step at hand; a second one interrupts at once.
+    Use it as a context, and iterate over it inside: `with loop: for step in loop: ...
+        loop.record(loss)`. Ctrl-C ends it after the step at hand; a second one interrupts at
+        once.
 
     Args:
         model: switched to evaluation mode for `eval_fn`, and back.
@@ -89,10 +90,12 @@ class Loop:
         eval_fn: measures the model; what it returns goes into the history.
         eval_at: how many times to evaluate, evenly; or when, as shares of the budget in (0, 1].
         columns: more columns for each row of the history, made when it is written.
-        save: called with True when the budget is spent, with False every `save_every` seconds and when interrupted.
+        save: called with True when the budget is spent, with False every `save_every` seconds and
+            when interrupted.
         on_row: called with each new row of the history.
         progress: show a progress bar.
-        step, minutes_before, history, losses: where a resumed training was; losses are those since the last row.
+        step, minutes_before, history, losses: where a resumed training was; losses are those
+            since the last row.
     Raises:
         FloatingPointError: from `record`, if the loss is no longer a number.
     """
@@ -180,7 +183,8 @@ class Loop:
         self.save(self.done >= 1)
 
     def _agree(self) -> tuple[float, bool]:
-        """How much is done and whether to stop, as the first process says: clocks differ, and Ctrl-C may reach one."""
+        """How much is done and whether to stop, as the first process says: clocks differ, and
+        Ctrl-C may reach one."""
         said = distributed.broadcast([min(1.0, self.share()), float(self.interrupts > 0)])
         return said[0], bool(said[1])
 

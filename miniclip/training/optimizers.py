@@ -1,8 +1,9 @@
-"""How weights move: AdamW as in the paper (2.5), and Muon for the weights that are matrices, which learns more from the same pictures.
+"""How weights move: AdamW as in the paper (2.5), and Muon for the weights that are matrices,
+which learns more from the same pictures.
 
-At the start nearly all features point the same way, and what tells pictures apart is small. Adam's steps are dominated by the
-few large directions; Muon gives every direction of a matrix a step of the same size (measured in `datasets/recipe.md`).
-Taught in notebook 02.
+At the start nearly all features point the same way, and what tells pictures apart is small.
+Adam's steps are dominated by the few large directions; Muon gives every direction of a matrix a
+step of the same size (measured in `datasets/recipe.md`). Taught in notebook 02.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from torch import Tensor, nn
 
 
 def orthogonal(x: Tensor, steps: int = 5) -> Tensor:
-    """Take the singular values of matrices near 1, their singular vectors as they are, by a Newton-Schulz iteration (Jordan et al. 2024).
+    """Take the singular values of matrices near 1, their singular vectors as they are, by a
+    Newton-Schulz iteration (Jordan et al. 2024).
 
     Args:
         x: (number, rows, columns), any scale.
@@ -33,10 +35,12 @@ def orthogonal(x: Tensor, steps: int = 5) -> Tensor:
 
 
 class Muon(torch.optim.Optimizer):
-    """Momentum whose steps are made orthogonal (Jordan et al. 2024), on the scale of AdamW's steps (Liu et al. 2025).
+    """Momentum whose steps are made orthogonal (Jordan et al. 2024), on the scale of AdamW's
+    steps (Liu et al. 2025).
 
     Args:
-        weights: parameters of two or more dimensions; a convolution counts as a matrix of (channels out) x (all the rest).
+        weights: parameters of two or more dimensions; a convolution counts as a matrix of
+            (channels out) x (all the rest).
         lr, weight_decay: as for AdamW. momentum: share of the past that is kept in each step.
     """
 
@@ -47,7 +51,8 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self) -> None:
-        """Move every weight that has a gradient; matrices of one shape are turned together, which is quicker."""
+        """Move every weight that has a gradient; matrices of one shape are turned together, which
+        is quicker."""
         for group in self.param_groups:
             alike: dict[torch.Size, list[tuple[Tensor, Tensor]]] = {}
             for weight in group["params"]:
@@ -72,10 +77,11 @@ class Muon(torch.optim.Optimizer):
 
 
 def make_optimizers(model: nn.Module, recipe) -> list[torch.optim.Optimizer]:
-    """The optimizers of a recipe (a `miniclip.Recipe`): AdamW for all weights, or Muon for matrices and AdamW for the rest.
+    """The optimizers of a recipe (a `miniclip.Recipe`): AdamW for all weights, or Muon for
+    matrices and AdamW for the rest.
 
-    Weight decay spares gains, biases, positions and the temperature (paper 2.5); Muon spares the token embedding too, a table
-    of vectors and no map from one space to another.
+    Weight decay spares gains, biases, positions and the temperature (paper 2.5); Muon spares the
+    token embedding too, a table of vectors and no map from one space to another.
     """
     decayed, spared, matrices = [], [], []
     for name, weight in model.named_parameters():
@@ -97,7 +103,8 @@ def make_optimizers(model: nn.Module, recipe) -> list[torch.optim.Optimizer]:
 
 
 def schedule(progress: float, warmup: float) -> float:
-    """The learning rate after a share of the budget, as a share of its peak: a linear rise, then half a cosine down to zero (paper 2.5)."""
+    """The learning rate after a share of the budget, as a share of its peak: a linear rise, then
+    half a cosine down to zero (paper 2.5)."""
     if progress < warmup:
         return max(progress, 1e-3) / warmup
     return 0.5 * (1 + math.cos(math.pi * min(1.0, (progress - warmup) / (1 - warmup))))
@@ -128,7 +135,8 @@ def restore(
                 for key, value in memory.items()
                 if key.startswith(prefix)
             }:
-                # AdamW keeps its count of steps on the CPU, unless it is fused with the weights' device.
+                # AdamW keeps its count of steps on the CPU, unless it is fused with the weights'
+                # device.
                 optimizer.state[weight] = {
                     key: value.to("cpu" if key == "step" and not fused else weight.device)
                     for key, value in found.items()

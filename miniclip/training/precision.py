@@ -11,8 +11,9 @@ from torch import Tensor
 class Precision:
     """Forward passes, gradients and steps in fp32, bf16 or fp16.
 
-    In fp16, gradients would be rounded to zero, so the loss is scaled up before the backward pass and gradients are
-    scaled down again before the step (Micikevicius et al. 2018). In bf16 and fp32 the scale is 1.
+    In fp16, gradients would be rounded to zero, so the loss is scaled up before the backward pass
+    and gradients are scaled down again before the step (Micikevicius et al. 2018). In bf16 and
+    fp32 the scale is 1.
 
     Args:
         device: where the training runs.

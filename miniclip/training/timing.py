@@ -1,4 +1,5 @@
-"""Steps of training on random data, to be timed: for `tools/bench.py` and the study of image towers."""
+"""Steps of training on random data, to be timed: for `tools/bench.py` and the study of image
+towers."""
 
 from __future__ import annotations
 
