@@ -1,8 +1,9 @@
 """miniclip: a compact CLIP (Radford et al. 2021), from scratch, for teaching.
 
-The core lies in this folder; read it in this order: `config`, `tokenizer`, `attention`, `model`,
-`loss`, `zeroshot`. How it is trained is in `training/`, what it learns from in `data/`, how good
-it is in `evaluation/`, what notebooks show in `course/`, and the command line in `tools/`.
+The core is in this folder. Read it in this order: `config`, `tokenizer`, `attention`, `model`,
+`loss`, `zeroshot`. The rest is in subfolders: `training/` trains the model, `data/` holds what it
+learns from, `evaluation/` measures how good it is, `course/` has what the notebooks show, and
+`tools/` the command line.
 """
 
 import importlib
@@ -44,9 +45,9 @@ __all__ = [
     "train",
     "zeroshot",
 ]
-# Modules that notebooks use by their short name: `from miniclip import plots`. They are imported
-# when first asked for,
-# since they need matplotlib, ipywidgets or scikit-learn.
+# Notebooks use these modules by a short name: `from miniclip import plots`. They are imported only
+# when they are asked for, because they need matplotlib, ipywidgets or scikit-learn, and a plain
+# `import miniclip` should need none of these.
 _SHORT = {
     "baselines": "miniclip.evaluation.baselines",
     "benchmarks": "miniclip.evaluation.benchmarks",
@@ -61,7 +62,7 @@ _SHORT = {
 
 
 def __getattr__(name: str):
-    """Import a module by its short name."""
+    """Import a module by its short name; Python calls this for names that are not found above."""
     if name in _SHORT:
         return importlib.import_module(_SHORT[name])
     raise AttributeError(f"module 'miniclip' has no attribute {name!r}")

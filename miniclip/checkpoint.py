@@ -1,9 +1,10 @@
-"""Checkpoints: one safetensors file that holds weights, configuration, tokenizer and, while
-training, the optimizer's state.
+"""Checkpoints: one safetensors file with a model's weights, configuration and tokenizer, and,
+during training, the optimizer's state.
 
-Two trained models ship with the package, each with a card that says what it learned from and what
-it fails at.
-Nothing is ever unpickled: a file from a stranger can be wrong, but it cannot run code.
+Two trained models ship with the package, "picturebook" and "photos", and some small ones that the
+notebooks compare. `checkpoints/README.md` says what each has learned from, and where the two fail.
+Nothing is ever unpickled here: a file from a stranger can be wrong, but it cannot run code. Used in
+notebooks 02 and 06.
 """
 
 from __future__ import annotations
@@ -37,16 +38,17 @@ def save(
     state: dict[str, torch.Tensor] | None = None,
     half: bool = False,
 ) -> None:
-    """Write a model to one file, whole or not at all (a temporary file is moved into place).
+    """Write a model to one file, either completely or not at all.
 
     Args:
-        model: the model; its tokenizer goes along.
-        path: the file, by custom `*.safetensors`.
-        training: what training wants to remember, as JSON-able values.
-        state: the optimizer's tensors, for going on later.
-        half: store weights in fp16: half the size, and they are rounded to three digits.
+        model: the model; its configuration and its tokenizer are written with the weights.
+        path: the file to write, usually named `*.safetensors`.
+        training: what training wants to remember, as values that JSON can hold.
+        state: the optimizer's tensors by name, so that training can be resumed.
+        half: store floating-point numbers in fp16. That halves the file and rounds each number
+            to about three digits.
     Raises:
-        OSError: if it cannot be written; a file that was there before is left as it was.
+        OSError: if the file cannot be written; an older file of that name is left as it was.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -57,25 +59,23 @@ def save(
     }
     if model.tokenizer is not None:
         metadata["tokenizer"] = model.tokenizer.to_json()
-    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()} | (
-        state or {}
-    )
+    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    tensors |= state or {}
     if half:
         tensors = {
             name: tensor.half() if tensor.is_floating_point() else tensor
             for name, tensor in tensors.items()
         }
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    # Write a temporary file and move it into place when it is complete: if the program is stopped
+    # halfway, the old checkpoint is still there.
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        save_file(
-            {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
-            temporary,
-            metadata,
-        )
+        save_file(tensors, temporary, metadata)
+        # safetensors lets only the owner read the file. Give it the permissions of any other new
+        # file: 666 without the bits of the umask, which can only be read by setting it.
         os.umask(mask := os.umask(0))
-        temporary.chmod(
-            0o666 & ~mask
-        )  # as any other new file; safetensors would let nobody else read it
+        temporary.chmod(0o666 & ~mask)
         os.replace(temporary, path)
     except (OSError, SafetensorError) as error:
         raise OSError(
@@ -86,18 +86,23 @@ def save(
 
 
 def read(path: str | Path) -> tuple[CLIP, dict, dict[str, torch.Tensor]]:
-    """Read a checkpoint: the model (on the CPU, in evaluation mode), what training remembered,
-    the optimizer's tensors.
+    """Read everything that a checkpoint holds; `load` gives just the model.
 
+    Args:
+        path: a file that `save` wrote.
+    Returns:
+        The model (on the CPU, in fp32 and in evaluation mode), what training remembered, and the
+        optimizer's tensors by name.
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is truncated, not a miniclip checkpoint, or its weights do not fit its
-            configuration.
+        ValueError: if the file is cut off or is not a miniclip checkpoint, or if its weights do
+            not fit its configuration.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(
-            f"there is no checkpoint at {path}; train one with: python -m miniclip train --out {path}, or load one that ships: {', '.join(SHIPPED)}"
+            f"there is no checkpoint at {path}; train one with: python -m miniclip train --out "
+            f"{path}, or load one that ships: {', '.join(SHIPPED)}"
         )
     try:
         with safe_open(path, "pt") as file:
@@ -105,11 +110,13 @@ def read(path: str | Path) -> tuple[CLIP, dict, dict[str, torch.Tensor]]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}
     except (SafetensorError, OSError) as error:
         raise ValueError(
-            f"{path} is not a whole safetensors file ({error}); it may be cut off or of another format"
+            f"{path} is not a whole safetensors file ({error}); it may be cut off or of another "
+            "format"
         ) from error
     if metadata.get("format") != FORMAT:
         raise ValueError(
-            f"{path} is a safetensors file, but not a checkpoint of miniclip (its format is {metadata.get('format')!r}, expected {FORMAT!r})"
+            f"{path} is a safetensors file, but not a checkpoint of miniclip (its format is "
+            f"{metadata.get('format')!r}, expected {FORMAT!r})"
         )
     try:
         config = CLIPConfig(**json.loads(metadata["config"]))
@@ -122,26 +129,24 @@ def read(path: str | Path) -> tuple[CLIP, dict, dict[str, torch.Tensor]]:
         }
         model.load_state_dict(weights)
         training = json.loads(metadata["training"])
-    except Exception as error:  # tokenizers raises a plain Exception for broken JSON
+    except Exception as error:  # `tokenizers` raises a plain Exception for broken JSON
         raise ValueError(
             f"{path} does not hold what its own configuration asks for: {error}"
         ) from error
-    return (
-        model.eval(),
-        training,
-        {name: tensor for name, tensor in tensors.items() if not name.startswith("model.")},
-    )
+    state = {name: tensor for name, tensor in tensors.items() if not name.startswith("model.")}
+    return model.eval(), training, state
 
 
 def new(captions: Iterable[str], preset: str | CLIPConfig = "nano", seed: int = 0) -> CLIP:
-    """A CLIP with random weights, on the CPU, and a vocabulary learned from captions: what every
-    training starts from.
+    """The model that training starts from: random weights, and a vocabulary learned from captions.
 
     Args:
         captions: the texts to learn the vocabulary from.
-        preset: a name from `PRESETS` or a configuration; its vocab_size is the most that may be
-            learned.
-        seed: decides the weights.
+        preset: a name from `PRESETS` or a configuration; its vocab_size is the most pieces that
+            may be learned.
+        seed: of the random numbers that the weights start with.
+    Returns:
+        A CLIP on the CPU. Its vocab_size is the number of pieces that were really learned.
     """
     config = CLIPConfig.preset(preset) if isinstance(preset, str) else preset
     tokenizer = Tokenizer.train(captions, config.vocab_size)
@@ -149,8 +154,9 @@ def new(captions: Iterable[str], preset: str | CLIPConfig = "nano", seed: int = 
     return CLIP(replace(config, vocab_size=len(tokenizer), end_token=tokenizer.end), tokenizer)
 
 
-def _others(path: Path) -> bool:
-    """Whether a file holds a CLIP by the names of OpenAI's code, open_clip or transformers."""
+def _is_pretrained(path: Path) -> bool:
+    """Whether a file holds a CLIP whose weights have the names of OpenAI's code, open_clip or
+    transformers."""
     if path.suffix == ".bin":
         return path.is_file()
     try:
@@ -166,30 +172,31 @@ def load(path: str | Path, device: str | torch.device | None = None) -> CLIP:
     """Load a model, ready to use.
 
     Args:
-        path: the name of a model that ships with the package ("picturebook", "photos"), a file
-            that `save` or training wrote,
-            or OpenAI's weights: "openai/clip-vit-base-patch32", or a folder or file that holds
-            them (see `openai.py`).
-        device: where to put it; by default the fastest here, see `pick_device`.
+        path: one of three things: the name of a model that ships with the package ("picturebook",
+            "photos"); a file that `save` or training wrote; or OpenAI's weights, as a repository
+            of the Hugging Face hub ("openai/clip-vit-base-patch32") or as a folder or file that
+            holds them (see `pretrained.py`).
+        device: where to put the model; by default on the fastest device here, see `pick_device`.
+    Returns:
+        The model, in evaluation mode.
     Raises:
-        FileNotFoundError, ValueError: as `read`, and for a device that is not here.
+        FileNotFoundError: if there is no such model.
+        ValueError: if the file holds something else (as `read`), or the device does not exist.
     """
     if not Path(path).exists():
         path = SHIPPED.get(str(path), path)
-    if (
-        Path(path).is_dir()
-        or str(path).count("/") == 1
-        and not Path(path).exists()
-        and not Path(path).suffix
-        or _others(Path(path))
-    ):
-        from miniclip.pretrained import load as load_openai
+    file = Path(path)
+    # A repository of the hub is called owner/name: exactly one slash, and no file ending.
+    on_the_hub = str(path).count("/") == 1 and not file.exists() and not file.suffix
+    if file.is_dir() or on_the_hub or _is_pretrained(file):
+        from miniclip.pretrained import load as load_pretrained
 
-        model = load_openai(path)
+        model = load_pretrained(path)
     else:
         model, training, _ = read(path)
         if "rival" in training:
             raise ValueError(
-                f"{path} holds a {training['rival']}, which has learned no text tower; load it with miniclip.evaluation.baselines.load_baseline"
+                f"{path} holds a {training['rival']}, which has learned no text tower; load it "
+                "with miniclip.evaluation.baselines.load_baseline"
             )
     return model.to(pick_device(device))

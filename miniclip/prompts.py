@@ -1,15 +1,15 @@
-"""Sentences to put class names into: one good template, and sets of many whose vectors are
-averaged (paper 3.1.4).
+"""Prompt templates, sentences to put class names into: one good template, and sets of many to
+ensemble (paper 3.1.4).
 
-Class names come with their article ("a dog", "an owl", "scissors"), so templates have none of
-their own. All are of our own wording. Taught in notebook 04.
+Class names come with their article ("a dog", "an owl", "scissors"), so a template has none in
+front of the braces. We wrote all of these templates ourselves. Taught in notebook 04.
 """
 
 from __future__ import annotations
 
 SIMPLE = "a picture of {}."
 
-# How pictures are talked about, by what a template adds to the bare name.
+# Ways in which people talk about pictures, grouped by what a template adds to the bare name.
 PLAIN = (
     "{}",
     "{}.",
@@ -111,7 +111,10 @@ STORY = (
     "look, {}!",
 )
 
+# The whole ensemble: the six groups above.
 ALL: tuple[str, ...] = PLAIN + PICTURE + SIZE + PLACE + WEATHER + STORY
+
+# For pictures in two special styles, which the templates above do not name.
 SKETCH = (
     "a pencil sketch of {}.",
     "a sketch of {}.",
@@ -120,6 +123,7 @@ SKETCH = (
 )
 CUTOUT = ("a paper cut-out of {}.", "a cut-out of {}.", "a flat shape of {}.", "a collage of {}.")
 
+# The sets that the prompt widgets offer, by the names that they show.
 SETS: dict[str, tuple[str, ...]] = {
     "bare name": ("{}",),
     "simple": (SIMPLE,),
