@@ -98,7 +98,7 @@ def test_a_trained_model_can_be_evaluated_and_answers_in_json(trained):
 
 def test_a_trained_model_can_be_made_small(trained, tmp_path):
     whole, small = trained[0] / "my-clip.safetensors", tmp_path / "small.safetensors"
-    assert run(app, ["shrink", str(whole), str(small)]).exit_code == 0
+    assert run(app, ["export", str(whole), str(small)]).exit_code == 0
     assert small.stat().st_size < 0.6 * whole.stat().st_size
     a, b = (miniclip.load(path).encode_text(["a red dog", "a bus"]) for path in (whole, small))
     assert torch.allclose(a, b, atol=2e-3) and not torch.equal(a, b)
@@ -120,7 +120,7 @@ def test_a_trained_model_can_be_trained_further_and_tells_both_histories(trained
         128,
         "--batch-size",
         32,
-        "--texts",
+        "--captions-per-image",
         1,
         "--mention",
         0.5,
@@ -129,7 +129,7 @@ def test_a_trained_model_can_be_trained_further_and_tells_both_histories(trained
     )
     assert result.returncode == 0, result.stderr
     assert miniclip.load(second).tokenizer.to_json() == miniclip.load(first).tokenizer.to_json()
-    assert run(app, ["shrink", str(second), str(small), "--before", str(first)]).exit_code == 0
+    assert run(app, ["export", str(second), str(small), "--before", str(first)]).exit_code == 0
     one, both = miniclip.History.of(first).rows, miniclip.History.of(small).rows
     assert (
         both[: len(one)] == one
@@ -296,7 +296,7 @@ def test_wrong_input_gets_a_sentence_and_no_traceback(arguments, sentence):
         ["data", "draw"],
         ["data", "show"],
         ["bench"],
-        ["shrink"],
+        ["export"],
         ["lab"],
     ],
 )

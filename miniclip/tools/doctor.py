@@ -35,12 +35,13 @@ NEEDED = (
     "resvg-py",
 )
 CLASSROOM = ("jupyterlab", "ipywidgets")
-REFERENCE = (
-    350.0  # training pictures a second in the README's first command, on two cores of an AMD EPYC
-)
-NOTEBOOK = (12, 64)  # seconds that the quickest and the slowest notebook took there
-FIRST_COMMAND = 105_472  # pictures that it saw in five minutes
-# From so many training pictures a second on: the name of the class, and what to do.
+# Measured on two cores of an AMD EPYC: training pictures a second in the README's first command,
+# the pictures that it saw in its five minutes, and the seconds that the quickest and the slowest
+# notebook took.
+REFERENCE = 350.0
+FIRST_COMMAND = 105_472
+NOTEBOOK = (12, 64)
+# The least training pictures a second of each class of machines, its name, and what to do.
 CLASSES = (
     (1000.0, "fast", ()),
     (200.0, "as in the README", ()),
@@ -56,7 +57,8 @@ CLASSES = (
         0.0,
         "very slow",
         (
-            "do not train in class here: load the models that ship (miniclip.load), and show the trainings' outputs",
+            "do not train in class here: load the models that ship (miniclip.load), and show the "
+            "trainings' outputs",
             "or use Colab, a JupyterHub or a machine with more cores",
         ),
     ),
@@ -130,10 +132,8 @@ def training_rate(seconds: float = 5.0, batch_size: int = 64) -> float:
         model.config.context_length,
         truncate=True,
     ).to(device)
-    optimizers, rounding = (
-        [torch.optim.AdamW(model.parameters(), 1e-4)],
-        Precision(device, precision),
-    )
+    optimizers = [torch.optim.AdamW(model.parameters(), 1e-4)]
+    rounding = Precision(device, precision)
 
     def objective(images: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
         with rounding.autocast():
@@ -153,10 +153,11 @@ def training_rate(seconds: float = 5.0, batch_size: int = 64) -> float:
 
 def advice(found: dict) -> list[str]:
     """What to do about what was found, in sentences; none where all is well."""
-    said = []
+    said: list[str] = []
     if missing := [name for name in found["missing"] if name in NEEDED]:
         said.append(
-            f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing: pip install -r requirements.txt"
+            f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing: "
+            "pip install -r requirements.txt"
         )
     if missing := [name for name in found["missing"] if name in CLASSROOM]:
         said.append(
@@ -166,7 +167,8 @@ def advice(found: dict) -> list[str]:
         said.append(f"Python {found['python']} is too old; 3.10 or later is needed")
     if "picturebook" not in found["models"]:
         said.append(
-            "the model 'picturebook' did not come along: git clone again, or copy miniclip/checkpoints"
+            "the model 'picturebook' did not come along: git clone again, or copy "
+            "miniclip/checkpoints"
         )
     if found["free_gigabytes"] < 2:
         said.append(
@@ -175,31 +177,30 @@ def advice(found: dict) -> list[str]:
     said += next(do for _, name, do in CLASSES if name == found["speed"])
     if found["device"] == "cpu" and found["cores"] and found["threads"] < found["cores"] // 2:
         said.append(
-            f"PyTorch uses {found['threads']} threads of {found['cores']} cores: unset OMP_NUM_THREADS, or raise it"
+            f"PyTorch uses {found['threads']} threads of {found['cores']} cores: "
+            "unset OMP_NUM_THREADS, or raise it"
         )
     return said
 
 
 def describe(found: dict) -> str:
-    """What was found, for people."""
+    """What was found, as text for people."""
     low, high = found["notebook_seconds"]
+    versions = ", ".join(f"{name} {it or '(missing)'}" for name, it in found["versions"].items())
     lines = [
         f"miniclip {found['miniclip']}, Python {found['python']}, {found['system']}",
-        "versions: "
-        + ", ".join(
-            f"{name} {version or '(missing)'}" for name, version in found["versions"].items()
-        ),
-        f"device: {found['device']}, precision {found['precision']}, {found['cores']} cores, {found['threads']} threads; {found['free_gigabytes']} GB of disk are free here",
-        f"speed: {found['speed']}: {found['pictures_per_second']:,.0f} training pictures a second (nano), measured just now; the README's machine had {REFERENCE:,.0f}",
-        f"so expect {low} to {high} seconds for a notebook, and {found['first_command_minutes']} minutes for the training of the README's first command, apart from drawing",
+        f"versions: {versions}",
+        f"device: {found['device']}, precision {found['precision']}, {found['cores']} cores, "
+        f"{found['threads']} threads; {found['free_gigabytes']} GB of disk are free here",
+        f"speed: {found['speed']}: {found['pictures_per_second']:,.0f} training pictures a second "
+        f"(nano), measured just now; the README's machine had {REFERENCE:,.0f}",
+        f"so expect {low} to {high} seconds for a notebook, and {found['first_command_minutes']} "
+        "minutes for the training of the README's first command, apart from drawing",
     ]
-    return "\n".join(
-        lines
-        + (
-            [f"to do: {one}" for one in found["do"]]
-            or ["nothing to do: this machine is ready for a class"]
-        )
-    )
+    lines += [f"to do: {sentence}" for sentence in found["do"]]
+    if not found["do"]:
+        lines.append("nothing to do: this machine is ready for a class")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
-"""What happens to pictures on their way into a training: made small once, then crops, mirrors,
-brightness and contrast by chance, on whole batches on the device.
+"""What happens to pictures before a training step: they are made small once, and then randomly
+cropped, mirrored, and changed in brightness and contrast, a whole batch at a time on the device.
 
 Taught in notebook 02.
 """
@@ -13,8 +13,16 @@ from torch import Tensor
 
 
 def downsample(images: np.ndarray, size: int, crop: float, room: float = 1.15) -> np.ndarray:
-    """Resize a set once where its pictures are much larger than the model's, leaving some room
-    for random crops."""
+    """Make the pictures of a set smaller if they are much larger than the model needs.
+
+    Args:
+        images: uint8 (n, H, W, 3).
+        size: height and width that the model reads.
+        crop: as in `Recipe`; below 1 some room is left for random crops.
+        room: how much larger than `size` the pictures then are.
+    Returns:
+        uint8 (n, S, S, 3), or `images` itself if it is about that size already.
+    """
     side = size if crop == 1 else round(size * room)
     if (
         images.shape[1] <= side * 1.1
@@ -31,8 +39,17 @@ def downsample(images: np.ndarray, size: int, crop: float, room: float = 1.15) -
 
 
 def augment(images: Tensor, size: int, recipe, chances: Tensor) -> Tensor:
-    """Crops, mirrors, brightness and contrast by chance, six numbers in [0, 1) a picture (6, B),
-    on a batch (B, 3, H, W) in [0, 1]; gives (B, 3, size, size)."""
+    """Crop, mirror and change brightness and contrast at random.
+
+    Args:
+        images: (B, 3, H, W) in [0, 1].
+        size: height and width of the result.
+        recipe: a `Recipe`; its crop, flip and jitter say how much.
+        chances: random numbers in [0, 1), six for each picture: (6, B). They are drawn outside,
+            so that every device sees the same crops.
+    Returns:
+        (B, 3, size, size) in [0, 1].
+    """
     B, device = len(images), images.device
     if recipe.crop < 1 or recipe.flip:
         side = (recipe.crop + (1 - recipe.crop) * chances[0]).sqrt()  # of the crop, as a share
@@ -56,8 +73,8 @@ def augment(images: Tensor, size: int, recipe, chances: Tensor) -> Tensor:
 
 
 def to_device(values: np.ndarray | Tensor, device: torch.device) -> Tensor:
-    """An array as a tensor on a device; to a GPU through pinned memory, so that nobody waits for
-    it."""
+    """An array as a tensor on a device. It reaches a GPU through pinned memory, so that the
+    program need not wait for the copy."""
     tensor = (
         values if isinstance(values, Tensor) else torch.from_numpy(np.ascontiguousarray(values))
     )

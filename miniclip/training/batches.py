@@ -31,7 +31,9 @@ def make_batches(
     rank: int = 0,
     world_size: int = 1,
 ) -> Callable[[int], tuple[Tensor, Tensor]]:
-    """The batches of a data set, made one step ahead where the GPU would otherwise wait for them.
+    """The batches of a data set, as a function of the number of the step.
+
+    Where the pictures do not fit onto the GPU, a thread makes them one step ahead.
 
     Raises:
         ValueError: if there are fewer shards than processes.
@@ -44,8 +46,8 @@ def make_batches(
 
 
 def random_numbers(*key: int) -> torch.Generator:
-    """A source of chance that depends on the key alone; on the CPU, so that every device draws
-    the same."""
+    """A random number generator that depends on the key alone. It is on the CPU, so that a
+    training on any device draws the same numbers."""
     return torch.Generator().manual_seed(zlib.crc32(repr(key).encode()))
 
 
@@ -72,9 +74,8 @@ class Batches:
         counts = torch.tensor([len(captions) for captions in data.captions])
         self.counts, self.starts = counts, counts.cumsum(0) - counts
         captions = [caption for captions in data.captions for caption in captions]
-        self.tokens = tokenizer(captions, config.context_length, truncate=True).to(
-            torch.int32
-        )  # (all captions, T)
+        # Token ids of all captions, (all captions, T).
+        self.tokens = tokenizer(captions, config.context_length, truncate=True).to(torch.int32)
         self.end_token = config.end_token
         self.on_device = (
             device.type == "cuda" and self.images.nbytes < 0.5 * torch.cuda.mem_get_info(device)[0]
@@ -87,15 +88,13 @@ class Batches:
         self.epoch, self.order = -1, torch.empty(0)
 
     def rows(self, step: int) -> Tensor:
-        """Which pictures step number `step` looks at: (B,) row numbers; each epoch goes once
-        through all, in an order of its own."""
+        """The row numbers (B,) of the pictures of a step. An epoch goes through all pictures once,
+        in an order of its own."""
         B, n = self.recipe.batch_size, len(self.counts)
         epoch, first = divmod(step, n // B)
         if epoch != self.epoch:
-            self.epoch, self.order = (
-                epoch,
-                torch.randperm(n, generator=random_numbers(self.recipe.seed, "epoch", epoch)),
-            )
+            rng = random_numbers(self.recipe.seed, "epoch", epoch)
+            self.epoch, self.order = epoch, torch.randperm(n, generator=rng)
         return self.order[first * B : (first + 1) * B]
 
     def __call__(self, step: int) -> tuple[Tensor, Tensor]:
@@ -115,8 +114,10 @@ class Batches:
 
 
 class StreamedBatches:
-    """The same from shards. A stream cannot be rewound: a resumed training starts with another
-    order of the shards."""
+    """The same as `Batches` from a stream of shards.
+
+    A stream cannot be rewound, so a resumed training starts with another order of the shards.
+    """
 
     def __init__(
         self,
@@ -137,11 +138,8 @@ class StreamedBatches:
         self.mean, self.std = mean.view(3, 1, 1), std.view(3, 1, 1)
 
     def __call__(self, step: int) -> tuple[Tensor, Tensor]:
-        B, recipe, size = (
-            self.recipe.batch_size // self.part[1],
-            self.recipe,
-            self.config.image_size,
-        )
+        recipe, size = self.recipe, self.config.image_size
+        B = recipe.batch_size // self.part[1]
         self.stream = self.stream or self.shards.shuffled(f"{recipe.seed} {step}", self.part)
         pictures, captions = zip(*(next(self.stream) for _ in range(B)))
         rng = random_numbers(recipe.seed, "stream", step, self.part[0])

@@ -53,33 +53,32 @@ def train(
     compile: bool = False,
     progress: bool = True,
 ) -> tuple[CLIP, History]:
-    """Train a CLIP on captioned pictures, from nothing or further.
+    """Train a CLIP on captioned pictures, from nothing or from a trained one.
 
     Args:
         data: pictures and captions, in memory or packed on disk (`CaptionedImages`), or a stream
             of them (`Shards`).
-        preset: a name from `PRESETS` or a configuration, to start from nothing with a vocabulary
-            learned from the
-            captions; or a CLIP, of which a copy is trained further.
-        minutes, seen: the budget, as wall-clock minutes or as pictures seen (repeats count). Give
-            one of the two.
+        preset: a name from `PRESETS` or a configuration starts from nothing, with a vocabulary
+            learned from the captions; a CLIP is copied, and the copy is trained further.
+        minutes, seen: the budget: wall-clock minutes, or pictures seen (repeats count). Give one
+            of the two.
         recipe: batch size, optimizer, augmentation, seed.
-        eval_fn: measures the model along the way; what it returns goes into the history.
-        eval_at: how many times to evaluate, evenly; or when, as shares of the budget in (0, 1].
+        eval_fn: measures the model along the way; its result goes into the history.
+        eval_at: how many times to evaluate, at even distances; or a list of shares of the budget
+            in (0, 1].
         out: checkpoint file, written every `save_every` seconds, on Ctrl-C and at the end. The
-            history goes into a
-            file of JSON lines beside it as well, and to TensorBoard where that is installed.
-        resume: go on from `out` if it exists. The data, sizes and recipe must be those it was
-            started with.
+            history is also written beside it as JSON lines, and to TensorBoard if that is
+            installed.
+        resume: continue from `out` if it exists. Data, sizes and recipe must be the same as when
+            it was started.
         device: by default the fastest here.
         precision: fp32, bf16 or fp16, see `pick_precision`. bf16 doubles the speed of CPUs that
             compute in it.
-        compile: let torch.compile make the image tower faster. It takes a minute, and helps on
-            GPUs.
+        compile: compile the image tower with torch.compile. That takes a minute and helps on GPUs.
         progress: show a progress bar.
     Returns:
-        the model (in evaluation mode) and its `History`. Ctrl-C ends here too, after the step at
-        hand, with what was learned so far.
+        the model, in evaluation mode, and its `History`. Ctrl-C ends the training early, after the
+        current step, and returns the same.
     Raises:
         ValueError: for an impossible budget, fewer pictures than a batch, or a checkpoint of
             another run.
@@ -208,8 +207,8 @@ def _check(data, minutes, seen, recipe: Recipe, out, resume: bool) -> None:
         )
     if len(data) < recipe.batch_size:
         raise ValueError(
-            f"a batch of {recipe.batch_size} needs at least as many pictures, there are {len(data)}; "
-            "use Recipe(batch_size=...)"
+            f"a batch of {recipe.batch_size} needs at least as many pictures, there are "
+            f"{len(data)}; use Recipe(batch_size=...)"
         )
     if resume and out is None:
         raise ValueError("resume needs `out`, the checkpoint file to go on from")

@@ -3,13 +3,12 @@ loss is that of the whole batch (paper 2.5).
 
     torchrun --nproc-per-node 4 -m miniclip train ...
 
-Each process has the whole model. It embeds its own pictures and texts, with BatchNorm's
-statistics of all; then all exchange their vectors, so that every picture meets the texts of all
-processes as its negatives; then the gradients are averaged, and all take the same step. That is
-what PyTorch's
-DistributedDataParallel and SyncBatchNorm do, in the open: the few lines also serve CPUs and
-batches in chunks (`grad_cache.py`), which theirs do not. One process passes through here
-untouched.
+Each process holds the whole model and embeds its own pictures and texts; BatchNorm takes the
+statistics of all of them. Then the processes exchange their vectors, so that every picture meets
+the texts of all processes as its negatives. At last they average their gradients, and all take the
+same step. PyTorch's DistributedDataParallel and SyncBatchNorm do the same; these few lines show
+how, and they also serve CPUs and batches in chunks (`grad_cache.py`), which PyTorch's do not. A
+single process passes through here untouched.
 """
 
 from __future__ import annotations
@@ -28,8 +27,11 @@ from torch import Tensor, nn
 
 
 def init_distributed() -> tuple[int, int]:
-    """Join the other processes that torchrun started, if there are any: (which one this is, how
-    many there are)."""
+    """Join the other processes that torchrun started, if there are any.
+
+    Returns:
+        rank (which process this is, from 0) and world size (how many there are).
+    """
     if int(os.environ.get("WORLD_SIZE", 1)) > 1 and not dist.is_initialized():
         if torch.cuda.is_available():
             torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
@@ -39,14 +41,14 @@ def init_distributed() -> tuple[int, int]:
 
 
 def cleanup() -> None:
-    """Part from the others in good order; a process that ends without it may be aborted by the
-    threads that still wait for the others."""
+    """Leave the group of processes. A process that ends without doing so may be aborted, since its
+    threads still wait for the others."""
     if dist.is_initialized():
         dist.destroy_process_group()
 
 
 def is_main_process() -> bool:
-    """Whether this is the process that speaks and writes."""
+    """Whether this is the one process that prints and writes files."""
     return not dist.is_initialized() or dist.get_rank() == 0
 
 
@@ -60,12 +62,12 @@ class _Gather(torch.autograd.Function):
     @staticmethod
     def backward(ctx, gradient: Tensor) -> Tensor:
         gradient = gradient.contiguous()
-        dist.all_reduce(gradient)  # everyone's loss has something to say about everyone's vectors
+        dist.all_reduce(gradient)  # the loss of every process depends on the vectors of all
         return gradient.chunk(dist.get_world_size())[dist.get_rank()]
 
 
 def gather(own: Tensor) -> Tensor:
-    """The vectors of all processes, (B, E) from (B / processes, E) each, with their gradients."""
+    """Collect the vectors of all processes: (B / processes, E) each -> (B, E), with gradients."""
     return _Gather.apply(own) if dist.is_initialized() else own
 
 
@@ -75,31 +77,37 @@ def average_gradients(model: nn.Module) -> None:
         gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
         together = torch.cat([gradient.flatten() for gradient in gradients])
         dist.all_reduce(together)
-        for gradient, mean in zip(
-            gradients,
-            (together / dist.get_world_size()).split([gradient.numel() for gradient in gradients]),
-        ):
+        together /= dist.get_world_size()
+        means = together.split([gradient.numel() for gradient in gradients])
+        for gradient, mean in zip(gradients, means):
             gradient.copy_(mean.view_as(gradient))
 
 
 @contextmanager
 def death_explained(file: object) -> Iterator[None]:
-    """Turn what PyTorch says when another process is gone, or torchrun's signal to end, whichever
-    comes first, into a sentence; `file` is the checkpoint, if there is one."""
-    where = (
-        f"{file} holds what was learned before; resume goes on from it, with any number of processes"
-        if file
-        else "nothing was kept, since there is no `out`"
-    )
+    """Explain in one sentence that another process has died.
+
+    This process learns of it in one of two ways: an error of PyTorch, or the signal by which
+    torchrun ends all processes. Either becomes a ConnectionError.
+
+    Args:
+        file: the checkpoint that the training can be resumed from, or None.
+    """
+    where = "nothing was kept, since there is no `out`"
+    if file:
+        where = (
+            f"{file} holds what was learned before; resume goes on from it, with any number of "
+            "processes"
+        )
 
     def told_to_end(number: int, frame: object) -> None:
         raise ConnectionError(
-            f"another process of this training has ended, or all were told to end (signal {number}); {where}"
+            "another process of this training has ended, or all were told to end "
+            f"(signal {number}); {where}"
         )
 
-    listening = (
-        dist.is_initialized() and threading.current_thread() is threading.main_thread()
-    )  # only there do signals arrive
+    # Signals arrive in the main thread only.
+    listening = dist.is_initialized() and threading.current_thread() is threading.main_thread()
     before = signal.signal(signal.SIGTERM, told_to_end) if listening else None
     try:
         yield
@@ -108,17 +116,20 @@ def death_explained(file: object) -> Iterator[None]:
             r"[Cc]onnection|[Tt]imed out|[Tt]imeout|NCCL|remote process", str(error)
         ):
             raise
+        cause = str(error).splitlines()[0][:120]
         raise ConnectionError(
-            f"another process of this training has ended ({str(error).splitlines()[0][:120]}); {where}"
+            f"another process of this training has ended ({cause}); {where}"
         ) from error
-    if listening:  # after an error it stays: the signal may come while that is being told, and would cut it off
+    # After an error the handler stays: torchrun's signal may arrive while the error is still being
+    # printed, and would cut it off.
+    if listening:
         signal.signal(signal.SIGTERM, before)
 
 
 def broadcast(numbers: list[float]) -> list[float]:
-    """What the first process says, for things that clocks and keyboards decide.
+    """The first process's numbers, for decisions that depend on a clock or a keyboard.
 
-    The numbers travel by the CPU (gloo), so that no process waits for its GPU.
+    They travel between the CPUs (gloo), so that no process has to wait for its GPU.
     """
     if not dist.is_initialized():
         return numbers

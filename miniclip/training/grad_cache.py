@@ -3,10 +3,10 @@
 
 The loss of a batch needs every picture and every text at once, so it cannot be summed over small
 batches as other losses can. But it needs only their vectors, which are small. What fills the
-memory is how the towers came to them. So the vectors are computed first, without remembering how.
-The loss gives a gradient for each vector. Then each chunk is computed once more, this time
-remembering, to carry that gradient on into the weights. One more forward pass buys a batch of any
-size.
+memory are the activations inside the towers. So all vectors are computed first, a chunk at a time
+and without keeping activations. The loss gives a gradient for each vector. Then each chunk is
+computed a second time, now with its activations, to carry that gradient on into the weights. The
+price of a batch of any size is one more forward pass.
 """
 
 from __future__ import annotations
@@ -93,10 +93,9 @@ class _InBlocks(torch.autograd.Function):
     @staticmethod
     def forward(ctx, image: Tensor, text: Tensor, scale: Tensor, block: int) -> Tensor:
         B = len(image)
-        over_texts, over_images = (
-            torch.empty(B, device=image.device),
-            torch.full((B,), -torch.inf, device=image.device),
-        )  # log of the sums of exp, by row and by column
+        # Logarithms of the sums of exp over each row and over each column: (B,) both.
+        over_texts = torch.empty(B, device=image.device)
+        over_images = torch.full((B,), -torch.inf, device=image.device)
         for start in range(0, B, block):
             logits = scale * image[start : start + block] @ text.T  # (block, B)
             over_texts[start : start + block] = logits.logsumexp(dim=1)
@@ -108,19 +107,15 @@ class _InBlocks(torch.autograd.Function):
     @staticmethod
     def backward(ctx, upstream: Tensor):
         image, text, scale, over_texts, over_images = ctx.saved_tensors
-        B, by_image, by_text, by_scale = (
-            len(image),
-            torch.empty_like(image),
-            torch.zeros_like(text),
-            torch.zeros_like(scale),
-        )
+        B, by_scale = len(image), torch.zeros_like(scale)
+        by_image, by_text = torch.empty_like(image), torch.zeros_like(text)
         for start in range(0, B, ctx.block):
             rows = slice(start, start + ctx.block)
             cosines = image[rows] @ text.T  # (block, B)
             logits = scale * cosines
-            push = ((logits - over_texts[rows, None]).exp() + (logits - over_images).exp()) / (
-                2 * B
-            )  # what each logit is pushed down by
+            # How far each logit is pushed down: the mean of its two softmax probabilities.
+            push = (logits - over_texts[rows, None]).exp() + (logits - over_images).exp()
+            push = push / (2 * B)
             push.diagonal(start).sub_(1 / B)  # the positives are pushed up
             by_image[rows] = scale * push @ text
             by_text += scale * push.T @ image[rows]

@@ -1,4 +1,4 @@
-"""What a training recorded along the way."""
+"""What a training records along the way: how loss and scores changed. Shown in notebook 02."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class History:
 
 
 def _rows(training: dict) -> list[dict]:
-    """The rows in what a checkpoint remembers of its training, those of earlier trainings first."""
+    """The rows of the training notes in a checkpoint, those of earlier trainings first."""
     training = training.get("shrunk from", training)
     earlier = _rows(training["before"]) if "before" in training else []
     last = earlier[-1] if earlier else {"seen": 0, "minutes": 0.0}
@@ -54,8 +54,7 @@ class MetricsLog:
 
     Args:
         checkpoint: the checkpoint file, beside which `NAME.jsonl` and the folder
-            `NAME.tensorboard` are written;
-            None writes nothing.
+            `NAME.tensorboard` are written; None writes nothing.
         resume: append to what is there.
     """
 

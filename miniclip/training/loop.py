@@ -39,10 +39,13 @@ def fit(
     """Train a model in place, until the budget of the loop is spent or Ctrl-C is pressed.
 
     Args:
-        model: its weights move.
-        batches: gives batch number `step`, a tuple of tensors.
-        objective: of such a tuple, a scalar: the loss.
-        optimizers, loop, precision, recipe: how.
+        model: the model to train; it ends in evaluation mode.
+        batches: from the number of a step to its batch, a tuple of tensors.
+        objective: from the tensors of a batch to the loss, a scalar.
+        optimizers: their learning rates follow the schedule of the recipe.
+        loop: the budget, and what happens between two steps.
+        precision: where to round.
+        recipe: gives warm-up and the longest gradient.
     Returns:
         the history of the loop.
     """
@@ -67,7 +70,11 @@ def train_step(
     precision: Precision,
     clip_norm: float = math.inf,
 ) -> Tensor:
-    """One step: loss, gradients, and the weights move. Returns the loss, without its gradient."""
+    """Take one step: compute the loss and its gradients, and update the weights.
+
+    Returns the loss, a scalar without gradient. It stays on the device: reading it would mean
+    waiting for a GPU.
+    """
     model.zero_grad()
     loss = objective(*batch)
     precision.backward(loss)
@@ -167,7 +174,7 @@ class Loop:
             raise KeyboardInterrupt
 
     def __iter__(self) -> Iterator[int]:
-        """The numbers of the steps; between two of them, what is due is done."""
+        """Give the number of each step; between two steps, evaluate and save when it is time."""
         while self.done < 1 and not self.stopped:
             yield self.step
             self.step += 1
@@ -183,18 +190,16 @@ class Loop:
         self.save(self.done >= 1)
 
     def _agree(self) -> tuple[float, bool]:
-        """How much is done and whether to stop, as the first process says: clocks differ, and
-        Ctrl-C may reach one."""
+        """How much is done, and whether to stop. The first process decides for all: clocks differ,
+        and Ctrl-C may reach only one of them."""
         said = distributed.broadcast([min(1.0, self.share()), float(self.interrupts > 0)])
         return said[0], bool(said[1])
 
     def record(self, loss: Tensor) -> None:
         """Remember the loss of a step and show it."""
         self.losses.append(loss)
-        if (
-            self.device.type != "cpu" and self.step % 20
-        ):  # to read a number from a GPU is to wait for it
-            return
+        if self.device.type != "cpu" and self.step % 20:
+            return  # reading a number from a GPU means waiting for it
         value = loss.item()
         if not math.isfinite(value):
             raise FloatingPointError(

@@ -1,9 +1,10 @@
-"""How weights move: AdamW as in the paper (2.5), and Muon for the weights that are matrices,
-which learns more from the same pictures.
+"""How the weights are updated: by AdamW as in the paper (2.5), and by Muon for the weights that are
+matrices, which learns more from the same pictures.
 
-At the start nearly all features point the same way, and what tells pictures apart is small.
-Adam's steps are dominated by the few large directions; Muon gives every direction of a matrix a
-step of the same size (measured in `datasets/recipe.md`). Taught in notebook 02.
+At the start nearly all features point in the same direction, and the differences that tell
+pictures apart are small. Adam's steps are dominated by the few large directions; Muon gives every
+direction of a matrix a step of the same size (measured in `datasets/recipe.md`). Taught in
+notebook 02.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 
 
 def orthogonal(x: Tensor, steps: int = 5) -> Tensor:
-    """Take the singular values of matrices near 1, their singular vectors as they are, by a
+    """Bring the singular values of matrices close to 1 and keep their singular vectors, by a
     Newton-Schulz iteration (Jordan et al. 2024).
 
     Args:
@@ -28,9 +29,8 @@ def orthogonal(x: Tensor, steps: int = 5) -> Tensor:
     for _ in range(steps):
         a = x @ x.mT
         polynomial = torch.baddbmm(a, a, a, beta=-4.7750, alpha=2.0315)
-        x = torch.baddbmm(
-            x, polynomial, x, beta=3.4445
-        )  # 3.4445 x - 4.7750 (x xT) x + 2.0315 (x xT)^2 x
+        # x becomes 3.4445 x - 4.7750 (x xT) x + 2.0315 (x xT)^2 x.
+        x = torch.baddbmm(x, polynomial, x, beta=3.4445)
     return x.mT if tall else x
 
 
@@ -51,8 +51,8 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self) -> None:
-        """Move every weight that has a gradient; matrices of one shape are turned together, which
-        is quicker."""
+        """Update every weight that has a gradient. Matrices of the same shape are made orthogonal
+        together, which is faster."""
         for group in self.param_groups:
             alike: dict[torch.Size, list[tuple[Tensor, Tensor]]] = {}
             for weight in group["params"]:
@@ -62,9 +62,8 @@ class Muon(torch.optim.Optimizer):
                     self.state[weight]["momentum"] = torch.zeros_like(weight)
                 memory = self.state[weight]["momentum"]
                 memory.lerp_(weight.grad, 1 - group["momentum"])
-                ahead = weight.grad.lerp(memory, group["momentum"]).flatten(
-                    1
-                )  # Nesterov's look ahead: (rows, columns)
+                # Nesterov's look ahead: (rows, columns).
+                ahead = weight.grad.lerp(memory, group["momentum"]).flatten(1)
                 alike.setdefault(ahead.shape, []).append((weight, ahead))
             for shape, pairs in alike.items():
                 size = 0.2 * max(shape) ** 0.5  # each number moves by about 0.2 lr, as under AdamW
@@ -103,15 +102,17 @@ def make_optimizers(model: nn.Module, recipe) -> list[torch.optim.Optimizer]:
 
 
 def schedule(progress: float, warmup: float) -> float:
-    """The learning rate after a share of the budget, as a share of its peak: a linear rise, then
-    half a cosine down to zero (paper 2.5)."""
+    """The learning rate, as a share of its peak, when a share `progress` of the budget is spent.
+
+    It rises linearly during `warmup`, then falls along half a cosine to zero (paper 2.5).
+    """
     if progress < warmup:
         return max(progress, 1e-3) / warmup
     return 0.5 * (1 + math.cos(math.pi * min(1.0, (progress - warmup) / (1 - warmup))))
 
 
 def optimizer_state(optimizers: list[torch.optim.Optimizer], model: nn.Module) -> dict[str, Tensor]:
-    """What the optimizers remember, by the name of the weight it belongs to: for a checkpoint."""
+    """The state of the optimizers for a checkpoint, by `optimizer.{name of the weight}.{key}`."""
     names = {weight: name for name, weight in model.named_parameters()}
     return {
         f"optimizer.{names[weight]}.{key}": value
@@ -124,19 +125,20 @@ def optimizer_state(optimizers: list[torch.optim.Optimizer], model: nn.Module) -
 def restore(
     optimizers: list[torch.optim.Optimizer], model: nn.Module, memory: dict[str, Tensor]
 ) -> None:
-    """Give the optimizers back what `optimizer_state` took down."""
+    """Give the optimizers the state back that `optimizer_state` returned."""
     names = {weight: name for name, weight in model.named_parameters()}
     for optimizer in optimizers:
         fused = optimizer.defaults.get("fused")
         for weight in (weight for group in optimizer.param_groups for weight in group["params"]):
             prefix = f"optimizer.{names[weight]}."
-            if found := {
+            found = {
                 key.removeprefix(prefix): value
                 for key, value in memory.items()
                 if key.startswith(prefix)
-            }:
-                # AdamW keeps its count of steps on the CPU, unless it is fused with the weights'
-                # device.
+            }
+            if found:
+                # AdamW keeps its count of steps on the CPU, unless it is fused: then it is where
+                # the weights are.
                 optimizer.state[weight] = {
                     key: value.to("cpu" if key == "step" and not fused else weight.device)
                     for key, value in found.items()
