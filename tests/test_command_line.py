@@ -1,6 +1,7 @@
 """Promises of the command line: what the README tells people to type works, and wrong input gets
 a sentence."""
 
+import dataclasses
 import json
 import os
 import re
@@ -16,7 +17,10 @@ from typer.testing import CliRunner
 
 import miniclip
 from miniclip.data import load, picturebook
+from miniclip.checkpoint import read
 from miniclip.tools.cli import app
+from miniclip.tools.cli.options import make_recipe
+from miniclip.training.recipe import Recipe
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[1]
@@ -179,6 +183,34 @@ def test_the_same_command_trains_on_captioned_photos(photos, tmp_path):
         and recall["texts"] == 300
         and 0 <= recall["image_to_text"]["1"] <= 1
     )
+
+
+def test_every_choice_of_a_recipe_is_an_option_that_explains_itself():
+    page = run(app, ["train", "--help"], env={"COLUMNS": "200"}).stdout
+    for field in dataclasses.fields(Recipe):
+        option = re.search(rf"--{field.name.replace('_', '-')}\b(.*)", page)
+        assert option and re.search(r"[a-z]{4}", option[1]), field.name
+
+
+def test_options_replace_what_a_recipe_has():
+    photos = Recipe.photos()
+    assert make_recipe(photos, {}) == photos and photos.flip and photos.crop < 1
+    assert make_recipe(photos, {"flip": False, "jitter": 0.0}) == Recipe.photos(
+        flip=False, jitter=0
+    )
+    pace = make_recipe(Recipe(), {"lr": 2e-3})
+    assert pace.muon_lr == pytest.approx(2 * Recipe().muon_lr)
+    assert make_recipe(Recipe(), {"lr": 2e-3, "muon_lr": 1e-4}).muon_lr == 1e-4
+
+
+def test_what_is_set_on_the_command_line_is_what_the_training_gets(tmp_path):
+    out = tmp_path / "a.safetensors"
+    options = ["--pictures", "80", "--seen", "64", "--out", str(out), "--json"]
+    chosen = ["--batch-size", "32", "--betas", "0.8", "0.9", "--flip", "--jitter", "0.1"]
+    assert run(app, ["train", *options, *chosen]).exit_code == 0
+    kept = read(out)[1]["run"]["recipe"]
+    wanted = Recipe(batch_size=32, betas=(0.8, 0.9), flip=True, jitter=0.1)
+    assert kept == wanted.to_json()
 
 
 def test_training_can_be_taken_up_again(tmp_path):

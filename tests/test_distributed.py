@@ -42,7 +42,7 @@ SCRIPT = """
 import sys
 import miniclip
 from miniclip import CLIPConfig, Recipe
-from tests.test_parallel import CONFIGS, options
+from tests.test_distributed import CONFIGS, options
 chunk, out, seen = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 resume, tower = sys.argv[4] == "resume", sys.argv[5]
 {extra}
