@@ -105,9 +105,9 @@ class Block(nn.Module):
         """
         queries = tokens = self.ln_1(x)  # (B, N, D)
         if query_index is not None:
-            rows = torch.arange(len(x), device=x.device)  # (B,)
-            x = x[rows, query_index, None]  # (B, 1, D)
-            queries = tokens[rows, query_index, None]  # (B, 1, D)
+            # `gather` and not indexing: on a GPU its backward pass needs no sorting.
+            chosen = query_index[:, None, None].expand(-1, 1, x.shape[-1])  # (B, 1, D)
+            x, queries = x.gather(1, chosen), tokens.gather(1, chosen)  # (B, 1, D)
             mask = None if mask is None else mask[query_index, None, None]  # (B, 1, 1, N)
         x = x + self.attention(queries, tokens, mask)  # (B, N, D) or (B, 1, D)
         return x + self.mlp(self.ln_2(x))

@@ -152,7 +152,8 @@ class TextTransformer(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """int64 token ids (B, T) -> (B, E), not yet of unit length."""
-        if tokens.device.type == "cpu":  # on a GPU it would cost a wait, see `trim`
+        # On a GPU it would cost a wait (see `trim`), and a compiled step wants a fixed length.
+        if tokens.device.type == "cpu" and not torch.compiler.is_compiling():
             tokens = trim(tokens, self.end_token)
         # argmax gives the first of equal maxima, so this is the place of the first end mark.
         ends = (tokens == self.end_token).int().argmax(dim=1)  # (B,)

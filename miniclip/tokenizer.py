@@ -36,7 +36,7 @@ def clean(text: str) -> str:
     return " ".join(html.unescape(html.unescape(fix_text(text))).split()).lower()
 
 
-def trim(tokens: Tensor, end_token: int) -> Tensor:
+def trim(tokens: Tensor, end_token: int, multiple: int = 1) -> Tensor:
     """Cut off the padding that every text of a batch has in common (all after the longest text).
 
     A causal text tower never looks ahead, so this saves time and changes no result. On a GPU the
@@ -46,12 +46,15 @@ def trim(tokens: Tensor, end_token: int) -> Tensor:
     Args:
         tokens: int64 token ids (B, T).
         end_token: id of the end mark.
+        multiple: round the length up to a multiple of this. A compiled training step is compiled
+            anew for each length, so there should be few.
     Returns:
-        (B, T'), where T' <= T is the length of the longest text, its marks included.
+        (B, T'), where T' <= T is the length of the longest text, its marks included, rounded up.
     """
     # (B,): argmax gives the first of equal maxima, so this is the place of the first end mark.
     ends = (tokens == end_token).int().argmax(dim=1)
-    return tokens[:, : int(ends.max()) + 1]
+    length = int(ends.max()) + 1
+    return tokens[:, : -(-length // multiple) * multiple]  # -(-a // b) is a / b, rounded up
 
 
 class Tokenizer:

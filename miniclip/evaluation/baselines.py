@@ -27,7 +27,7 @@ from miniclip.tokenizer import Tokenizer, trim
 from miniclip.training.batches import Batches
 from miniclip.training.clip import train
 from miniclip.training.history import History
-from miniclip.training.loop import Loop, fit
+from miniclip.training.loop import Loop, fit, train_step
 from miniclip.training.optimizers import make_optimizers
 from miniclip.training.precision import Precision
 from miniclip.training.recipe import Recipe
@@ -83,7 +83,10 @@ def fit_baseline(
     )
     optimizers = make_optimizers(model, recipe)
     with_rows = lambda step: (*batches(step), batches.rows(step))
-    return fit(model, with_rows, objective, optimizers, loop, rounding, recipe)
+    take_step = lambda batch: train_step(
+        model, batch, objective, optimizers, rounding, recipe.clip_norm
+    )
+    return fit(model, with_rows, take_step, optimizers, loop, recipe)
 
 
 class Baseline(nn.Module):

@@ -30,16 +30,18 @@ def make_batches(
     device: torch.device,
     rank: int = 0,
     world_size: int = 1,
+    length_step: int = 1,
 ) -> Callable[[int], tuple[Tensor, Tensor]]:
     """The batches of a data set, as a function of the number of the step.
 
-    Where the pictures do not fit onto the GPU, a thread makes them one step ahead.
+    Where the pictures do not fit onto the GPU, a thread makes them one step ahead. Texts are
+    trimmed to a multiple of `length_step` tokens.
 
     Raises:
         ValueError: if there are fewer shards than processes.
     """
     kind = StreamedBatches if isinstance(data, Shards) else Batches
-    batches = kind(data, tokenizer, config, recipe, device, (rank, world_size))
+    batches = kind(data, tokenizer, config, recipe, device, (rank, world_size), length_step)
     if device.type == "cuda" and not getattr(batches, "on_device", False):
         return Prefetcher(batches)
     return batches
@@ -66,8 +68,10 @@ class Batches:
         recipe: Recipe,
         device: torch.device,
         part: tuple[int, int] = (0, 1),
+        length_step: int = 1,
     ):
         self.recipe, self.device, self.size = recipe, device, config.image_size
+        self.length_step = length_step
         share = recipe.batch_size // part[1]
         self.own = slice(part[0] * share, (part[0] + 1) * share)
         self.images = downsample(data.images, config.image_size, recipe.crop)
@@ -109,7 +113,8 @@ class Batches:
             images = to_device(self.images[rows.numpy()], self.device)
         images = images.permute(0, 3, 1, 2).float() / 255
         images = augment(images, self.size, self.recipe, chances)  # (B, 3, S, S)
-        tokens = trim(self.tokens[chosen].flatten(0, 1).long(), self.end_token)  # (captions * B, T)
+        tokens = self.tokens[chosen].flatten(0, 1).long()  # (captions * B, T)
+        tokens = trim(tokens, self.end_token, self.length_step)
         return (images - self.mean) / self.std, to_device(tokens, self.device)
 
 
@@ -127,6 +132,7 @@ class StreamedBatches:
         recipe: Recipe,
         device: torch.device,
         part: tuple[int, int] = (0, 1),
+        length_step: int = 1,
     ):
         if len(shards.paths) < part[1]:
             raise ValueError(
@@ -134,6 +140,7 @@ class StreamedBatches:
             )
         self.shards, self.tokenizer, self.config, self.recipe = shards, tokenizer, config, recipe
         self.device, self.part, self.stream = device, part, None
+        self.length_step = length_step
         mean, std = (torch.tensor(value, device=device) for value in (config.mean, config.std))
         self.mean, self.std = mean.view(3, 1, 1), std.view(3, 1, 1)
 
@@ -153,7 +160,7 @@ class StreamedBatches:
         images = to_device(downsample(np.stack(pictures), size, recipe.crop), self.device)
         images = images.permute(0, 3, 1, 2).float() / 255
         images = augment(images, size, recipe, torch.rand(6, B, generator=rng))
-        tokens = trim(tokens, self.config.end_token)
+        tokens = trim(tokens, self.config.end_token, self.length_step)
         return (images - self.mean) / self.std, to_device(tokens, self.device)
 
 

@@ -16,7 +16,6 @@ from functools import partial
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from tqdm.auto import tqdm
 
@@ -28,9 +27,10 @@ from miniclip.loss import info_nce, sigmoid_loss
 from miniclip.model import CLIP
 from miniclip.training import distributed
 from miniclip.training.batches import make_batches
+from miniclip.training.compiled_step import CompiledStep, can_record
 from miniclip.training.grad_cache import grad_cache, info_nce_in_blocks
 from miniclip.training.history import History, MetricsLog
-from miniclip.training.loop import Loop, fit
+from miniclip.training.loop import Loop, fit, train_step
 from miniclip.training.optimizers import make_optimizers, optimizer_state, restore
 from miniclip.training.precision import Precision
 from miniclip.training.recipe import Recipe
@@ -74,7 +74,8 @@ def train(
         device: by default the fastest here.
         precision: fp32, bf16 or fp16, see `pick_precision`. bf16 doubles the speed of CPUs that
             compute in it.
-        compile: compile the image tower with torch.compile. That takes a minute and helps on GPUs.
+        compile: compile each step with torch.compile, and replay it on a GPU (see
+            `compiled_step.py`). It takes about a minute at the start and helps on GPUs.
         progress: show a progress bar.
     Returns:
         the model, in evaluation mode, and its `History`. Ctrl-C ends the training early, after the
@@ -96,10 +97,12 @@ def train(
         _resume(out, run, preset) if resumed else (_start(data, preset, recipe), {}, {})
     )
     model.to(device)
-    optimizers = make_optimizers(model, recipe)
+    rounding = Precision(device, pick_precision(device, precision))
+    compiled = compile and not recipe.chunk_size  # chunks are passed through twice, in the open
+    recorded = compiled and can_record(device, rounding.dtype)
+    optimizers = make_optimizers(model, recipe, capturable=recorded)
     restore(optimizers, model, state)
     optimizers[0].register_step_post_hook(partial(_clamp, model))
-    rounding = Precision(device, pick_precision(device, precision))
 
     def save(complete: bool) -> None:
         if out is None or rank > 0:
@@ -136,16 +139,27 @@ def train(
         history=History(before.get("history", [])),
         losses=before.get("losses", []),
     )
-    batches = make_batches(data, model.tokenizer, model.config, recipe, device, rank, world_size)
-    objective = contrastive_objective(model, recipe, rounding, compile)
+    length_step = 16 if compiled else 1
+    parts = (model.tokenizer, model.config, recipe, device)
+    batches = make_batches(data, *parts, rank, world_size, length_step)
+    objective = contrastive_objective(model, recipe, rounding)
+    if compiled:
+        take_step = CompiledStep(
+            model, objective, optimizers, rounding, recipe.clip_norm, record=recorded
+        )
+    else:
+
+        def take_step(batch: tuple[Tensor, Tensor]) -> Tensor:
+            return train_step(model, batch, objective, optimizers, rounding, recipe.clip_norm)
+
     with distributed.death_explained(out):
-        fit(model, batches, objective, optimizers, loop, rounding, recipe)
+        fit(model, batches, take_step, optimizers, loop, recipe)
     loop.explain_stop(out)
     return model, loop.history
 
 
 def contrastive_objective(
-    model: CLIP, recipe: Recipe, precision: Precision, compile: bool = False
+    model: CLIP, recipe: Recipe, precision: Precision
 ) -> Callable[[Tensor, Tensor], Tensor]:
     """The loss of a batch: pictures (B, 3, S, S) and token ids (k B, T), k captions of each, to a
     scalar.
@@ -153,7 +167,7 @@ def contrastive_objective(
     Vectors are gathered from all processes, so that every picture meets every text of the whole
     batch. The loss is the mean over the k captions of each picture, and is computed in fp32.
     """
-    forward = _forward(model, recipe, precision, compile)
+    forward = _forward(model, recipe, precision)
     loss = _loss(model, recipe)
 
     def objective(images: Tensor, tokens: Tensor) -> Tensor:
@@ -165,20 +179,17 @@ def contrastive_objective(
     return objective
 
 
-def _forward(model: CLIP, recipe: Recipe, precision: Precision, compile: bool) -> Callable:
+def _forward(model: CLIP, recipe: Recipe, precision: Precision) -> Callable:
     """What turns a batch into (image features, text features, logit scale)."""
     if recipe.chunk_size:
         chunk_size = recipe.chunk_size
         return lambda images, tokens: grad_cache(
             model, images, tokens, chunk_size, precision.autocast
         )
-    # The text tower is left alone: its batches have another length each time.
-    tower = torch.compile(model.visual) if compile else model.visual
 
     def forward(images: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         with precision.autocast():
-            image = F.normalize(tower(images), dim=-1)
-            return image, model.encode_text(tokens), model.logit_scale.exp()
+            return model(images, tokens)
 
     return forward
 

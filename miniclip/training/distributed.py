@@ -47,6 +47,11 @@ def cleanup() -> None:
         dist.destroy_process_group()
 
 
+def is_distributed() -> bool:
+    """Whether several processes train together."""
+    return dist.is_initialized()
+
+
 def is_main_process() -> bool:
     """Whether this is the one process that prints and writes files."""
     return not dist.is_initialized() or dist.get_rank() == 0

@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 
 from miniclip.training import distributed
 from miniclip.training.history import History
-from miniclip.training.optimizers import schedule
+from miniclip.training.optimizers import schedule, set_learning_rates
 from miniclip.training.precision import Precision
 from miniclip.training.recipe import Recipe
 
@@ -30,10 +30,9 @@ Optimizers = Sequence[torch.optim.Optimizer]
 def fit(
     model: nn.Module,
     batches: Callable[[int], tuple],
-    objective: Callable[..., Tensor],
+    take_step: Callable[[tuple], Tensor],
     optimizers: Optimizers,
     loop: Loop,
-    precision: Precision,
     recipe: Recipe,
 ) -> History:
     """Train a model in place, until the budget of the loop is spent or Ctrl-C is pressed.
@@ -41,23 +40,18 @@ def fit(
     Args:
         model: the model to train; it ends in evaluation mode.
         batches: from the number of a step to its batch, a tuple of tensors.
-        objective: from the tensors of a batch to the loss, a scalar.
+        take_step: trains on a batch and returns its loss, as `train_step` does.
         optimizers: their learning rates follow the schedule of the recipe.
         loop: the budget, and what happens between two steps.
-        precision: where to round.
-        recipe: gives warm-up and the longest gradient.
+        recipe: gives the warm-up.
     Returns:
         the history of the loop.
     """
     model.train()
     with loop:
         for step in loop:
-            for optimizer in optimizers:
-                for group in optimizer.param_groups:
-                    group["lr"] = optimizer.defaults["lr"] * schedule(loop.done, recipe.warmup)
-            loop.record(
-                train_step(model, batches(step), objective, optimizers, precision, recipe.clip_norm)
-            )
+            set_learning_rates(optimizers, schedule(loop.done, recipe.warmup))
+            loop.record(take_step(batches(step)))
     model.eval()
     return loop.history
 

@@ -41,11 +41,16 @@ class Muon(torch.optim.Optimizer):
     Args:
         weights: parameters of two or more dimensions; a convolution counts as a matrix of
             (channels out) x (all the rest).
-        lr, weight_decay: as for AdamW. momentum: share of the past that is kept in each step.
+        lr, weight_decay: as for AdamW.
+        momentum: share of the past that is kept in each step.
     """
 
     def __init__(
-        self, weights: Iterable[Tensor], lr: float, weight_decay: float, momentum: float = 0.95
+        self,
+        weights: Iterable[Tensor],
+        lr: float | Tensor,
+        weight_decay: float,
+        momentum: float = 0.95,
     ):
         super().__init__(weights, {"lr": lr, "weight_decay": weight_decay, "momentum": momentum})
 
@@ -70,17 +75,24 @@ class Muon(torch.optim.Optimizer):
                 for (weight, _), turned in zip(
                     pairs, orthogonal(torch.stack([ahead for _, ahead in pairs]))
                 ):
-                    weight.mul_(1 - group["lr"] * group["weight_decay"]).sub_(
-                        turned.reshape(weight.shape), alpha=group["lr"] * size
-                    )
+                    weight.mul_(1 - group["lr"] * group["weight_decay"])
+                    weight.sub_(turned.reshape(weight.shape) * (group["lr"] * size))
 
 
-def make_optimizers(model: nn.Module, recipe) -> list[torch.optim.Optimizer]:
-    """The optimizers of a recipe (a `miniclip.Recipe`): AdamW for all weights, or Muon for
-    matrices and AdamW for the rest.
+def make_optimizers(
+    model: nn.Module, recipe, capturable: bool = False
+) -> list[torch.optim.Optimizer]:
+    """The optimizers of a recipe: AdamW for all weights, or Muon for matrices and AdamW for the
+    rest.
 
-    Weight decay spares gains, biases, positions and the temperature (paper 2.5); Muon spares the
-    token embedding too, a table of vectors and no map from one space to another.
+    Weight decay spares gains, biases, positions and the temperature (paper 2.5). Muon spares the
+    token embedding too, which is a table of vectors and not a map from one space to another.
+
+    Args:
+        model: on the device that it is trained on.
+        recipe: a `miniclip.Recipe`.
+        capturable: keep learning rates on the GPU, where a recorded step (`compiled_step.py`)
+            reads them anew each time.
     """
     decayed, spared, matrices = [], [], []
     for name, weight in model.named_parameters():
@@ -94,11 +106,37 @@ def make_optimizers(model: nn.Module, recipe) -> list[torch.optim.Optimizer]:
         {"params": decayed, "weight_decay": recipe.weight_decay},
         {"params": spared, "weight_decay": 0.0},
     ]
-    fused = decayed[0].device.type in ("cpu", "cuda")
+    device = decayed[0].device
+
+    def rate(peak: float) -> float | Tensor:
+        return torch.tensor(peak, device=device) if capturable else peak
+
     optimizers: list[torch.optim.Optimizer] = [
-        torch.optim.AdamW(groups, lr=recipe.lr, betas=recipe.betas, eps=recipe.eps, fused=fused)
+        torch.optim.AdamW(
+            groups,
+            lr=rate(recipe.lr),
+            betas=recipe.betas,
+            eps=recipe.eps,
+            fused=device.type in ("cpu", "cuda"),
+            capturable=capturable,
+        )
     ]
-    return optimizers + ([Muon(matrices, recipe.muon_lr, recipe.weight_decay)] if matrices else [])
+    if matrices:
+        optimizers.append(Muon(matrices, rate(recipe.muon_lr), recipe.weight_decay))
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["peak_lr"] = recipe.muon_lr if isinstance(optimizer, Muon) else recipe.lr
+    return optimizers
+
+
+def set_learning_rates(optimizers: Iterable[torch.optim.Optimizer], share: float) -> None:
+    """Set every learning rate to a share of its peak."""
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(group["peak_lr"] * share)
+            else:
+                group["lr"] = group["peak_lr"] * share
 
 
 def schedule(progress: float, warmup: float) -> float:
