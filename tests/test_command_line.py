@@ -16,8 +16,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import miniclip
-from miniclip.data import load, picturebook
 from miniclip.checkpoint import read
+from miniclip.data import load, picturebook
 from miniclip.tools.cli import app
 from miniclip.tools.cli.options import make_recipe
 from miniclip.training.recipe import Recipe

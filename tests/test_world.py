@@ -72,7 +72,7 @@ def test_families_share_one_word_and_differ_in_the_drawing():
     for word, names in MODEL_NAMES.items():
         assert len(CONCEPTS[word].art) == len(names) >= 6
         drawn = {
-            Scene(things=[Thing(word, size=0.9, model=m)]).draw(64).tobytes()
+            Scene(things=[Thing(word, size=0.9, variant=m)]).draw(64).tobytes()
             for m in range(len(names))
         }
         assert len(drawn) == len(names)
@@ -91,7 +91,7 @@ def test_at_least_five_words_have_two_meanings_with_their_own_drawings():
 def test_every_drawing_shows_in_every_style_and_takes_every_colour_it_claims():
     for name, meaning in CONCEPTS.items():
         for model, art in enumerate(meaning.art):
-            alone = Scene(place="grass", things=[Thing(name, size=0.8, model=model)])
+            alone = Scene(place="grass", things=[Thing(name, size=0.8, variant=model)])
             for style in ("full", "sketch", "cutout"):
                 empty = alone.with_(things=(), style=style).draw(48).astype(int)
                 changed = (
@@ -100,7 +100,7 @@ def test_every_drawing_shows_in_every_style_and_takes_every_colour_it_claims():
                 assert changed > 0.02, f"{name} {model} cannot be seen as {style}"
             if art in meaning.family:
                 red, blue = (
-                    Scene(things=[Thing(name, color, size=0.8, model=model)]).draw(48).astype(int)
+                    Scene(things=[Thing(name, color, size=0.8, variant=model)]).draw(48).astype(int)
                     for color in ("red", "blue")
                 )
                 assert (np.abs(red - blue).max(axis=2) > 60).mean() > 0.01, (
@@ -216,7 +216,7 @@ def test_facts_are_the_truth_about_the_scenes(some):
         ) <= {""}
         assert (
             np.allclose(facts["xy"][:n], [thing.at for thing in scene.things])
-            and facts["object"] == scene.things[0].meaning.word
+            and facts["object"] == scene.things[0].concept.word
         )
 
 

@@ -116,7 +116,8 @@ def judge(name: str, given: Callable, seconds: float = SECONDS) -> Verdict:
 def _callable(task: Check, given) -> None:
     if not callable(given):
         raise Feedback(
-            f"expected the function itself, such as {task.form.partition('(')[0]} without brackets behind it, and got {_show(given)}."
+            f"expected the function itself, such as {task.form.partition('(')[0]} without brackets"
+            f" behind it, and got {_show(given)}."
         )
     try:
         signature = inspect.signature(given)
@@ -126,7 +127,8 @@ def _callable(task: Check, given) -> None:
         signature.bind(*task.names)
     except TypeError:
         raise Feedback(
-            f"it is called as {task.form}, so it takes {len(task.names)} arguments in that order; yours takes {signature}."
+            f"it is called as {task.form}, so it takes {len(task.names)} arguments in that order;"
+            f" yours takes {signature}."
         ) from None
 
 
@@ -149,18 +151,21 @@ def _call(function: Callable, arguments: tuple, seconds: float):
     if not answers:
         _stop(thread)
         raise Feedback(
-            f"it had not answered after {seconds:g} seconds. Hint: is there a loop that never ends, or one over single numbers that a matrix product could replace?"
+            f"it had not answered after {seconds:g} seconds. Hint: is there a loop that never ends,"
+            " or one over single numbers that a matrix product could replace?"
         )
     result, error = answers[0]
     if isinstance(error, Feedback):
         raise error
     if isinstance(error, NotImplementedError):
         raise NotWritten(
-            "it is not written yet: put your code where it says so, in the place of `raise NotImplementedError()`."
+            "it is not written yet: put your code where it says so, in the place of `raise"
+            " NotImplementedError()`."
         )
     if error is not None:
         raise Feedback(
-            f"it raised {type(error).__name__}: {' '.join(str(error).split())[:200] or 'without a word'}{_where(function, error)}."
+            f"it raised {type(error).__name__}:"
+            f" {' '.join(str(error).split())[:200] or 'without a word'}{_where(function, error)}."
         )
     return result
 
@@ -270,8 +275,9 @@ def _compare(task: Check, call: Callable) -> None:
     )
     if accepted and changed:
         raise Feedback(
-            f"the result is right, but afterwards {' and '.join(dict.fromkeys(changed))} is no longer what it was. Hint: operations in place (x /= ..., x[i] = ..., x.add_()) "
-            f"change what the caller still needs; make something new instead."
+            f"the result is right, but afterwards {' and '.join(dict.fromkeys(changed))} is no"
+            " longer what it was. Hint: operations in place (x /= ..., x[i] = ..., x.add_())"
+            " change what the caller still needs; make something new instead."
         )
     if accepted:
         return
@@ -282,13 +288,17 @@ def _compare(task: Check, call: Callable) -> None:
                 _same(given[name], theirs) for name, theirs in _results(cases, function).items()
             ):
                 raise Feedback(
-                    f"{_inputs(task, worst, cases[worst])} expected {_show(right[worst])}, yours gives {_show(given[worst])}. Hint: {hint}."
+                    f"{_inputs(task, worst, cases[worst])} expected {_show(right[worst])}, yours"
+                    f" gives {_show(given[worst])}. Hint: {hint}."
                 )
     raise Feedback(_difference(task, worst, cases[worst], given[worst], right[worst]))
 
 
 def _inputs(task: Check, name: str, arguments: tuple) -> str:
-    return f"{name}, {', '.join(f'{key} = {_show(value)}' for key, value in zip(task.names, arguments))}:"
+    return (
+        f"{name},"
+        f" {', '.join(f'{key} = {_show(value)}' for key, value in zip(task.names, arguments))}:"
+    )
 
 
 def _difference(task: Check, name: str, arguments: tuple, given, right) -> str:
@@ -300,19 +310,23 @@ def _difference(task: Check, name: str, arguments: tuple, given, right) -> str:
     if type(given) is not type(right):
         return (
             start
-            + f"yours gives {_show(given)}, which is something else. Hint: see in the text what {task.form} is to give."
+            + f"yours gives {_show(given)}, which is something else. Hint: see in the text what"
+            f" {task.form} is to give."
         )
     if isinstance(right, np.ndarray) and given.shape != right.shape:
         return (
             start
-            + f"yours has the shape {given.shape} in the place of {right.shape}. Hint: write the shape behind each of your lines as a comment, and look for the first that surprises you."
+            + f"yours has the shape {given.shape} in the place of {right.shape}. Hint: write the"
+            " shape behind each of your lines as a comment, and look for the first that"
+            " surprises you."
         )
     if isinstance(right, dict) and given.keys() != right.keys():
         return start + f"yours has the keys {list(given)} in the place of {list(right)}."
     if isinstance(right, np.ndarray) and not np.isfinite(given).all():
         return (
             start
-            + f"yours gives {_show(given)}. Hint: look for a division by zero, the logarithm of zero, or the exponential of something large."
+            + f"yours gives {_show(given)}. Hint: look for a division by zero, the logarithm of"
+            " zero, or the exponential of something large."
         )
     return start + f"yours gives {_show(given)}. Hint: {task.hint}."
 
@@ -401,16 +415,14 @@ HW1 = {
             "five and five": _pairs(5, 5, 8),
         },
         {
-            "a cosine compares directions alone; what happens to yours if a picture's vector is made twice as long? Lengths have to go before the product": [
-                lambda i, t: i @ t.T
-            ],
+            "a cosine compares directions alone; what happens to yours if a picture's vector is "
+            "made twice as long? Lengths have to go before the product": [lambda i, t: i @ t.T],
             "only one of the two sides has the length 1": [
                 lambda i, t: _unit(i) @ t.T,
                 lambda i, t: i @ _unit(t).T,
             ],
-            "a vector is a row here, so its length is over the last dimension; yours is over the wrong dimension, down the columns": [
-                lambda i, t: _unit(i, 0) @ _unit(t, 0).T
-            ],
+            "a vector is a row here, so its length is over the last dimension; yours is over the "
+            "wrong dimension, down the columns": [lambda i, t: _unit(i, 0) @ _unit(t, 0).T],
             "pictures are the rows and texts the columns; yours is transposed": [
                 lambda i, t: _unit(t) @ _unit(i).T
             ],
@@ -423,7 +435,8 @@ HW1 = {
             "each row has a length of its own; yours divides all by the one of the whole matrix": [
                 lambda i, t: (i / i.norm()) @ (t / t.norm()).T
             ],
-            "this is the angle's cosine times -1, or a distance; pairs that point the same way should give 1": [
+            "this is the angle's cosine times -1, or a distance; pairs that point the same way "
+            "should give 1": [
                 lambda i, t: -_cosines(i, t),
                 lambda i, t: 1 - _cosines(i, t),
             ],
@@ -440,40 +453,39 @@ HW1 = {
             "five pairs at a tiny temperature": (*_pairs(5, 5, 6, 5), 0.002),
         },
         {
-            "the vectors come as the towers give them, of any length; the missing normalisation makes long vectors look alike": [
-                lambda i, t, tau: _nce(i @ t.T / tau)
-            ],
+            "the vectors come as the towers give them, of any length; the missing normalisation "
+            "makes long vectors look alike": [lambda i, t, tau: _nce(i @ t.T / tau)],
             "the vectors were given length 1 over the wrong dimension; a vector is a row": [
                 lambda i, t, tau: _nce(_unit(i, 0) @ _unit(t, 0).T / tau)
             ],
             "a temperature divides: the smaller, the sharper. Yours multiplies by it": [
                 lambda i, t, tau: _nce(_cosines(i, t) * tau)
             ],
-            "yours takes the temperature for the logarithm of an inverse, and multiplies by its exponential": [
-                lambda i, t, tau: _nce(_cosines(i, t) * math.exp(tau))
-            ],
+            "yours takes the temperature for the logarithm of an inverse, and multiplies by its "
+            "exponential": [lambda i, t, tau: _nce(_cosines(i, t) * math.exp(tau))],
             "the temperature makes no difference to yours": [
                 lambda i, t, tau: _nce(_cosines(i, t))
             ],
-            "that is one direction only, pictures that choose among texts; each text has to find its picture, too": [
-                _on(lambda x: F.cross_entropy(x, _diagonal(x)))
-            ],
-            "that is one direction only, texts that choose among pictures; each picture has to find its text, too": [
-                _on(lambda x: F.cross_entropy(x.T, _diagonal(x)))
-            ],
+            "that is one direction only, pictures that choose among texts; each text has to find "
+            "its picture, too": [_on(lambda x: F.cross_entropy(x, _diagonal(x)))],
+            "that is one direction only, texts that choose among pictures; each picture has to "
+            "find its text, too": [_on(lambda x: F.cross_entropy(x.T, _diagonal(x)))],
             "the two directions are averaged; yours adds them": [_on(lambda x: 2 * _nce(x))],
             "the loss is the mean over the batch; yours is the sum, and grows with it": [
                 _on(lambda x: len(x) * _nce(x)),
                 _on(lambda x: 2 * len(x) * _nce(x)),
             ],
-            "the mean is over the B right answers; yours is over the wrong dimension, or over all B x B cells": [
+            "the mean is over the B right answers; yours is over the wrong dimension, or over all "
+            "B x B cells": [
                 _on(lambda x: _nce(x) / len(x)),
                 _on(lambda x: 2 * _nce(x) / len(x)),
             ],
-            "the softmax is over the wrong axis: over the whole matrix. Each row is a question of its own, and so is each column": [
+            "the softmax is over the wrong axis: over the whole matrix. Each row is a question of "
+            "its own, and so is each column": [
                 _on(lambda x: -x.flatten().log_softmax(0).view_as(x).diag().mean())
             ],
-            "the right answer of row i is column i, on the diagonal; your labels are not on the diagonal": [
+            "the right answer of row i is column i, on the diagonal; your labels are not on the "
+            "diagonal": [
                 _on(lambda x: _nce(x, torch.zeros(len(x), dtype=torch.long))),
                 _on(lambda x: _nce(x, _diagonal(x).flip(0))),
             ],
@@ -484,7 +496,8 @@ HW1 = {
                 _on(lambda x: _nce(x) / math.log(2)),
                 _on(lambda x: _nce(x) / math.log(10)),
             ],
-            "cross-entropy takes logits and does the softmax itself; yours gives it probabilities, so there are two": [
+            "cross-entropy takes logits and does the softmax itself; yours gives it "
+            "probabilities, so there are two": [
                 _on(
                     lambda x: (
                         (
@@ -499,7 +512,8 @@ HW1 = {
                 _on(lambda x: -(x.softmax(1).diag() + x.softmax(0).diag()).mean() / 2),
                 _on(lambda x: 1 - (x.softmax(1).diag() + x.softmax(0).diag()).mean() / 2),
             ],
-            "it is right until the exponential of a large number becomes infinite; take the largest logit off first, or use log_softmax or cross_entropy, which do": [
+            "it is right until the exponential of a large number becomes infinite; take the "
+            "largest logit off first, or use log_softmax or cross_entropy, which do": [
                 _on(
                     lambda x: (
                         -(
@@ -528,12 +542,10 @@ HW1 = {
             "five pairs, temperature 3": (_cosines(*_pairs(5, 5, 6)), 3.0),
         },
         {
-            "a step goes against the gradient, so it is positive where a cosine should fall; yours has the wrong sign": [
-                lambda s, tau: -_push(s, tau)
-            ],
-            "by the chain rule: the logit is the cosine divided by the temperature, so its derivative has a 1/temperature, too": [
-                lambda s, tau: _push(s, tau) * tau
-            ],
+            "a step goes against the gradient, so it is positive where a cosine should fall; "
+            "yours has the wrong sign": [lambda s, tau: -_push(s, tau)],
+            "by the chain rule: the logit is the cosine divided by the temperature, so its "
+            "derivative has a 1/temperature, too": [lambda s, tau: _push(s, tau) * tau],
             "the temperature divides; yours multiplies by it in the chain rule": [
                 lambda s, tau: _push(s, tau) * tau * tau
             ],
@@ -558,9 +570,8 @@ HW1 = {
                 lambda s, tau: _push(s, tau, 1, 0),
                 lambda s, tau: _push(s, tau, 0, 1),
             ],
-            "a right answer with probability 1 should not be pushed at all; yours leaves out what is taken off the diagonal": [
-                lambda s, tau: _push(s, tau, eye=0)
-            ],
+            "a right answer with probability 1 should not be pushed at all; yours leaves out what "
+            "is taken off the diagonal": [lambda s, tau: _push(s, tau, eye=0)],
             "each direction takes its own 1 off the diagonal; yours takes one for both": [
                 lambda s, tau: _push(s, tau, eye=1)
             ],
@@ -618,7 +629,8 @@ HW1 = {
                 lambda s, tau: _negatives(s, -math.inf).max(1).values / _negatives(s, 0).sum(1),
                 lambda s, tau: _negatives(s, -math.inf).max(1).values / tau,
             ],
-            "a zero on the diagonal is not out of the game: its exponential is 1. What number has the exponential 0?": [
+            "a zero on the diagonal is not out of the game: its exponential is 1. What number has "
+            "the exponential 0?": [
                 lambda s, tau: _negatives(s / tau, 0).softmax(1).max(1).values,
                 lambda s, tau: _negatives(_negatives(s / tau, 0).softmax(1), 0).max(1).values,
             ],
@@ -635,27 +647,23 @@ HW1 = {
             "five pairs, very sure of themselves": (*map(_unit, _pairs(5, 5, 6)), 400.0, -20.0),
         },
         {
-            "the sum over all pairs is divided by B; yours is the mean over the wrong number, B x B cells": [
-                lambda i, t, s, b: _sigmoid(i, t, s, b).mean()
-            ],
+            "the sum over all pairs is divided by B; yours is the mean over the wrong number, B x "
+            "B cells": [lambda i, t, s, b: _sigmoid(i, t, s, b).mean()],
             "the sum over all pairs is divided by B; yours is a sum": [
                 lambda i, t, s, b: _sigmoid(i, t, s, b).sum()
             ],
             "the bias makes no difference to yours": [
                 lambda i, t, s, b: _sigmoid(i, t, s, 0).sum() / len(i)
             ],
-            "the bias is added, and it is negative at the start of a training; yours takes it off": [
-                lambda i, t, s, b: _sigmoid(i, t, s, -b).sum() / len(i)
-            ],
+            "the bias is added, and it is negative at the start of a training; yours takes it "
+            "off": [lambda i, t, s, b: _sigmoid(i, t, s, -b).sum() / len(i)],
             "the scale multiplies (it is the inverse of a temperature); yours divides by it": [
                 lambda i, t, s, b: _sigmoid(i, t, 1 / s, b).sum() / len(i)
             ],
-            "pairs that do not belong together should say no, so their sign is -1; in yours it is 0": [
-                lambda i, t, s, b: _sigmoid(i, t, s, b, negative=0).sum() / len(i)
-            ],
-            "pairs that do not belong together should say no; yours rewards every pair for saying yes": [
-                lambda i, t, s, b: _sigmoid(i, t, s, b, negative=1).sum() / len(i)
-            ],
+            "pairs that do not belong together should say no, so their sign is -1; in yours it is "
+            "0": [lambda i, t, s, b: _sigmoid(i, t, s, b, negative=0).sum() / len(i)],
+            "pairs that do not belong together should say no; yours rewards every pair for saying "
+            "yes": [lambda i, t, s, b: _sigmoid(i, t, s, b, negative=1).sum() / len(i)],
             "the signs are the wrong way round: the positives are on the diagonal": [
                 lambda i, t, s, b: _sigmoid(i, t, s, b, -1, 1).sum() / len(i)
             ],
@@ -670,7 +678,8 @@ HW1 = {
                     ((2 * torch.eye(len(i)) - 1) * _sigmoid(i, t, s, b, negative=1)).sum() / len(i)
                 )
             ],
-            "it is right until a sigmoid is so small that it becomes 0, whose logarithm is infinite; use F.logsigmoid": [
+            "it is right until a sigmoid is so small that it becomes 0, whose logarithm is "
+            "infinite; use F.logsigmoid": [
                 lambda i, t, s, b: (
                     _half((2 * torch.eye(len(i)) - 1) * (s * i @ t.T + b)).sum() / len(i)
                 )
@@ -759,12 +768,14 @@ def _look_at_study(call: Callable) -> None:
     start = f"for four candidates with accuracies of {_show(scores['validate'])} on validation:"
     if len(seen["test"]) > 1:
         raise Feedback(
-            f"{start} yours looked at the test set {len(seen['test'])} times, and should have looked once. Hint: whoever looks at more than one result on the test, and then chooses or tells the best, "
-            f"has trained on it; that is leaking the test set."
+            f"{start} yours looked at the test set {len(seen['test'])} times, and should have"
+            " looked once. Hint: whoever looks at more than one result on the test, and then"
+            " chooses or tells the best, has trained on it; that is leaking the test set."
         )
     if given is None:
         raise Feedback(
-            f"{start} expected a pair, the name chosen and its accuracy on the test; yours gives None. Hint: is there a `return`?"
+            f"{start} expected a pair, the name chosen and its accuracy on the test; yours gives"
+            " None. Hint: is there a `return`?"
         )
     if (
         not isinstance(given, (tuple, list))
@@ -773,25 +784,31 @@ def _look_at_study(call: Callable) -> None:
         or isinstance(given[1], str)
     ):
         raise Feedback(
-            f"{start} expected a pair, the name chosen and its accuracy on the test, in this order; yours gives {_show(given)}. Hint: return name, accuracy."
+            f"{start} expected a pair, the name chosen and its accuracy on the test, in this order;"
+            f" yours gives {_show(given)}. Hint: return name, accuracy."
         )
     if missing := [name for name in candidates if name not in seen["validate"]]:
         raise Feedback(
-            f"{start} yours never asked how good {', '.join(missing)} is on validation. Hint: the choice is among all candidates."
+            f"{start} yours never asked how good {', '.join(missing)} is on validation. Hint: the"
+            " choice is among all candidates."
         )
     name, value = given[0], _plain(given[1])
     if name != "sketch":
         how = "the worst" if name == "bare" else "not the best"
         raise Feedback(
-            f"{start} expected the choice of 'sketch', yours is {name!r}, {how} on validation. Hint: which of the four numbers above should decide?"
+            f"{start} expected the choice of 'sketch', yours is {name!r}, {how} on validation."
+            " Hint: which of the four numbers above should decide?"
         )
     if not seen["test"]:
         raise Feedback(
-            f"{start} yours never looked at the test, and reports {_show(given[1])}. Hint: the best of several looks at validation is partly luck; a fresh look is what may be reported."
+            f"{start} yours never looked at the test, and reports {_show(given[1])}. Hint: the best"
+            " of several looks at validation is partly luck; a fresh look is what may be reported."
         )
     if not _same(value, np.asarray(0.71)):
         raise Feedback(
-            f"{start} expected 0.71, what the chosen one scores on the test; yours reports {_show(given[1])}. Hint: report the look at the test as it is, neither averaged with another nor the better of two."
+            f"{start} expected 0.71, what the chosen one scores on the test; yours reports"
+            f" {_show(given[1])}. Hint: report the look at the test as it is, neither averaged with"
+            " another nor the better of two."
         )
 
 
@@ -819,7 +836,8 @@ HW2 = {
             "one template": (ToyModel(), ["x", "y"], ["{} z"]),
         },
         {
-            "the mean of vectors of length 1 is shorter than 1; the missing normalisation comes after the mean": [
+            "the mean of vectors of length 1 is shorter than 1; the missing normalisation comes "
+            "after the mean": [
                 lambda m, la, te: _grid(m, la, te).mean(1),
                 lambda m, la, te: _grid(m, la, te).sum(1),
             ],
@@ -827,26 +845,24 @@ HW2 = {
                 lambda m, la, te: _grid(m, la, te)[:, 0],
                 lambda m, la, te: _grid(m, la, te)[:, -1],
             ],
-            "the mean is over the templates of one label; yours is over the wrong dimension, over labels": [
-                lambda m, la, te: _unit(_grid(m, la, te).mean(0))
-            ],
-            "sentences of different labels got mixed: if you embed them as one list, cut it up in the order in which it was made": [
-                _shuffled
-            ],
+            "the mean is over the templates of one label; yours is over the wrong dimension, over "
+            "labels": [lambda m, la, te: _unit(_grid(m, la, te).mean(0))],
+            "sentences of different labels got mixed: if you embed them as one list, cut it up in "
+            "the order in which it was made": [_shuffled],
             "yours embeds the bare labels; each stands in each template": [
                 lambda m, la, te: _unit(m.encode_text(la))
             ],
             "yours embeds the templates with their braces; the label takes the place of {}": [
                 lambda m, la, te: _unit(torch.stack([m.encode_text(te).mean(0)] * len(la)))
             ],
-            "each sentence is embedded by itself, and the vectors are averaged; yours joins the texts": [
+            "each sentence is embedded by itself, and the vectors are averaged; yours joins the "
+            "texts": [
                 lambda m, la, te: _unit(
                     torch.cat([m.encode_text(" ".join(t.replace("{}", x) for t in te)) for x in la])
                 )
             ],
-            "lengths are over the last dimension; yours are over the wrong dimension, down the columns": [
-                lambda m, la, te: _unit(_grid(m, la, te).mean(1), 0)
-            ],
+            "lengths are over the last dimension; yours are over the wrong dimension, down the "
+            "columns": [lambda m, la, te: _unit(_grid(m, la, te).mean(1), 0)],
             "a label for each row: yours is transposed": [
                 lambda m, la, te: _unit(_grid(m, la, te).mean(1)).T
             ],
@@ -862,9 +878,8 @@ HW2 = {
             "five and five": (*map(_unit, _pairs(5, 5, 6)), 20.0),
         },
         {
-            "the softmax is over the wrong axis: the classes of one picture should add up to 1, not the pictures of one class": [
-                lambda f, v, s: (s * f @ v.T).softmax(0)
-            ],
+            "the softmax is over the wrong axis: the classes of one picture should add up to 1, "
+            "not the pictures of one class": [lambda f, v, s: (s * f @ v.T).softmax(0)],
             "the scale makes no difference to yours": [lambda f, v, s: (f @ v.T).softmax(1)],
             "the scale multiplies (it is the inverse of a temperature); yours divides by it": [
                 lambda f, v, s: (f @ v.T / s).softmax(1)
@@ -873,9 +888,8 @@ HW2 = {
                 lambda f, v, s: f @ v.T,
                 lambda f, v, s: s * f @ v.T,
             ],
-            "a sigmoid asks of each class by itself; here the classes compete, and their probabilities add up to 1": [
-                lambda f, v, s: (s * f @ v.T).sigmoid()
-            ],
+            "a sigmoid asks of each class by itself; here the classes compete, and their "
+            "probabilities add up to 1": [lambda f, v, s: (s * f @ v.T).sigmoid()],
             "that is the logarithm of the probabilities": [
                 lambda f, v, s: (s * f @ v.T).log_softmax(1)
             ],
@@ -885,9 +899,8 @@ HW2 = {
             "pictures are the rows and classes the columns; yours is transposed": [
                 lambda f, v, s: (s * v @ f.T).softmax(0)
             ],
-            "the scale sharpens before the softmax; after it, probabilities no longer add up to 1": [
-                lambda f, v, s: s * (f @ v.T).softmax(1)
-            ],
+            "the scale sharpens before the softmax; after it, probabilities no longer add up to "
+            "1": [lambda f, v, s: s * (f @ v.T).softmax(1)],
             "dividing logits by their sum is no softmax: they may be negative": [
                 lambda f, v, s: (s * f @ v.T) / (s * f @ v.T).sum(1, keepdim=True)
             ],
@@ -907,7 +920,9 @@ HW2 = {
             "333 of 400": (333, 400),
         },
         {
-            "p plus or minus 1.96 standard errors is too sure of itself with few pictures: it says of 20 failures in 20 tries that success is impossible. Use the formula in the text": [
+            "p plus or minus 1.96 standard errors is too sure of itself with few pictures: it "
+            "says of 20 failures in 20 tries that success is impossible. Use the formula in the "
+            "text": [
                 _wald,
                 lambda h, n: tuple(np.clip(_wald(h, n), 0, 1)),
             ],
@@ -983,7 +998,8 @@ def _look_at_few(call: Callable) -> None:
         given = call(own, shots, seed)
         if not (own == targets).all():
             raise Feedback(
-                f"{start} afterwards targets is no longer what it was. Hint: shuffling in place changes what the caller still needs; make something new instead."
+                f"{start} afterwards targets is no longer what it was. Hint: shuffling in place"
+                " changes what the caller still needs; make something new instead."
             )
         rows = _plain(given)
         if given is None:
@@ -995,7 +1011,8 @@ def _look_at_few(call: Callable) -> None:
             or np.asarray(given if not isinstance(given, Tensor) else rows).dtype == bool
         ):
             raise Feedback(
-                f"{start} expected the numbers of six rows, yours gives {_show(given)[:80]}. Hint: which rows, not which labels and not a mask."
+                f"{start} expected the numbers of six rows, yours gives {_show(given)[:80]}. Hint:"
+                " which rows, not which labels and not a mask."
             )
         if (
             rows.ndim != 1
@@ -1004,7 +1021,8 @@ def _look_at_few(call: Callable) -> None:
             or rows.max(initial=0) >= len(targets)
         ):
             raise Feedback(
-                f"{start} expected whole numbers from 0 to 11 in one row, yours gives {_show(given)}."
+                f"{start} expected whole numbers from 0 to 11 in one row, yours gives"
+                f" {_show(given)}."
             )
         return rows.astype(int)
 
@@ -1012,32 +1030,38 @@ def _look_at_few(call: Callable) -> None:
     counts = {str(name): int((targets[rows] == name).sum()) for name in np.unique(targets)}
     if len(rows) == 2:
         raise Feedback(
-            f"{start} yours takes {len(rows)} rows in all. Hint: shots are pictures of each class, not of all classes together."
+            f"{start} yours takes {len(rows)} rows in all. Hint: shots are pictures of each class,"
+            " not of all classes together."
         )
     if len(set(rows.tolist())) < len(rows) or len(set(draw(2, 5).tolist())) < 6 > len(
         set(draw(2, 6).tolist())
     ):
         raise Feedback(
-            f"{start} yours takes a row twice: {rows.tolist()}. Hint: draw without replacement; the same picture twice is one picture."
+            f"{start} yours takes a row twice: {rows.tolist()}. Hint: draw without replacement; the"
+            " same picture twice is one picture."
         )
     if set(counts.values()) != {2}:
         raise Feedback(
-            f"{start} expected two of each class, yours takes {counts}. Hint: draw within each class by itself."
+            f"{start} expected two of each class, yours takes {counts}. Hint: draw within each"
+            " class by itself."
         )
     if sorted(rows) != sorted(draw(2, 0)):
         raise Feedback(
-            f"{start} the same seed gives other rows the second time. Hint: nobody can repeat such an experiment; make a generator from the seed, inside the function."
+            f"{start} the same seed gives other rows the second time. Hint: nobody can repeat such"
+            " an experiment; make a generator from the seed, inside the function."
         )
     if len({tuple(sorted(draw(2, seed))) for seed in range(6)}) < 3:
         raise Feedback(
-            f"{start} other seeds give the same rows. Hint: the first pictures of a class may be alike; let the seed decide which."
+            f"{start} other seeds give the same rows. Hint: the first pictures of a class may be"
+            " alike; let the seed decide which."
         )
     if (
         len({tuple(sorted(targets[draw(1, seed)])) for seed in range(4)}) != 1
         or len(draw(1, 0)) != 3
     ):
         raise Feedback(
-            f"{start[:-1]}, but with shots = 1: expected three rows, one of each class, yours takes {draw(1, 0).tolist()}."
+            f"{start[:-1]}, but with shots = 1: expected three rows, one of each class, yours takes"
+            f" {draw(1, 0).tolist()}."
         )
 
 
@@ -1087,9 +1111,11 @@ def _logistic(x: Tensor, y: Tensor, w: Tensor, dim: int = 1, hot: float = 1) -> 
 def _blend(before: dict, after: dict, share: float, first: float | None = None) -> dict:
     first = 1 - share if first is None else first
     return {
-        name: first * before[name] + share * after[name]
-        if before[name].is_floating_point()
-        else after[name].clone()
+        name: (
+            first * before[name] + share * after[name]
+            if before[name].is_floating_point()
+            else after[name].clone()
+        )
         for name in before
     }
 
@@ -1110,7 +1136,8 @@ HW3 = {
     ),
     "hw3.standardize": Check(
         "standardize(train, test)",
-        "both sets, each feature moved and scaled so that on the training set its mean is 0 and its standard deviation 1",
+        "both sets, each feature moved and scaled so that on the training set its mean is 0 and its"
+        " standard deviation 1",
         _scaled,
         lambda: {
             "three rows and two": (
@@ -1122,15 +1149,18 @@ HW3 = {
             "a feature that never changes": _constant(*_features(6, 3, 3, 2)),
         },
         {
-            "the test is scaled by its own mean and spread; then the same picture would get other features in other company, and the test has leaked": [
+            "the test is scaled by its own mean and spread; then the same picture would get other "
+            "features in other company, and the test has leaked": [
                 lambda a, b: _scaled(a, b, of_test=b),
                 lambda a, b: _scaled(a, b, of_test=b, ddof=1),
             ],
-            "mean and spread were measured on both sets together; that is leaking the test set into training": [
+            "mean and spread were measured on both sets together; that is leaking the test set "
+            "into training": [
                 lambda a, b: _scaled(a, b, np.concatenate([a, b]), np.concatenate([a, b])),
                 lambda a, b: _scaled(a, b, np.concatenate([a, b]), np.concatenate([a, b]), ddof=1),
             ],
-            "a feature is a column, so its mean is over the rows; yours is over the wrong dimension": [
+            "a feature is a column, so its mean is over the rows; yours is over the wrong "
+            "dimension": [
                 lambda a, b: (_scaled(a, a, axis=1)[0], _scaled(b, b, axis=1)[0]),
                 lambda a, b: (_scaled(a, a, axis=1, ddof=1)[0], _scaled(b, b, axis=1, ddof=1)[0]),
             ],
@@ -1188,16 +1218,14 @@ HW3 = {
                 lambda x, y, w: _logistic(x, y, w) / (len(x) * len(w)),
                 lambda x, y, w: _logistic(x, y, w) / len(w),
             ],
-            "a step goes against the gradient, so it is negative where a weight should grow; yours has the wrong sign": [
-                lambda x, y, w: -_logistic(x, y, w) / len(x)
-            ],
-            "the softmax is over the wrong axis: the classes of one picture compete, not the pictures": [
-                lambda x, y, w: _logistic(x, y, w, 0) / len(x)
-            ],
-            "a picture whose class has the probability 1 should push nothing; yours never looks at the targets": [
-                lambda x, y, w: _logistic(x, y, w, hot=0) / len(x)
-            ],
-            "wrong classes push as well, in proportion to their probability; yours knows only the right ones": [
+            "a step goes against the gradient, so it is negative where a weight should grow; "
+            "yours has the wrong sign": [lambda x, y, w: -_logistic(x, y, w) / len(x)],
+            "the softmax is over the wrong axis: the classes of one picture compete, not the "
+            "pictures": [lambda x, y, w: _logistic(x, y, w, 0) / len(x)],
+            "a picture whose class has the probability 1 should push nothing; yours never looks "
+            "at the targets": [lambda x, y, w: _logistic(x, y, w, hot=0) / len(x)],
+            "wrong classes push as well, in proportion to their probability; yours knows only the "
+            "right ones": [
                 lambda x, y, w: -F.one_hot(y, len(w)).float().T @ x / len(x),
                 lambda x, y, w: (((x @ w.T).softmax(1) - 1) * F.one_hot(y, len(w))).T @ x / len(x),
             ],
@@ -1215,7 +1243,8 @@ HW3 = {
     ),
     "hw3.average": Check(
         "average(before, after, share)",
-        "weights between two sets of them, by name: (1 - share) of the first and share of the second; whole numbers from the second",
+        "weights between two sets of them, by name: (1 - share) of the first and share of the"
+        " second; whole numbers from the second",
         _blend,
         lambda: {
             "one number each": ({"w": torch.tensor([1.0])}, {"w": torch.tensor([3.0])}, 0.25),
@@ -1238,7 +1267,8 @@ HW3 = {
                 lambda a, b, s: _blend(a, b, 1.0),
                 lambda a, b, s: _blend(a, b, 0.0),
             ],
-            "whole numbers are counts (of batches, of positions) and cannot lie between two; take the second's": [
+            "whole numbers are counts (of batches, of positions) and cannot lie between two; take "
+            "the second's": [
                 lambda a, b, s: {k: (1 - s) * a[k] + s * b[k] for k in a},
                 lambda a, b, s: {k: ((1 - s) * a[k] + s * b[k]).to(a[k].dtype) for k in a},
             ],
@@ -1278,7 +1308,8 @@ def _look_at_scenes(call: Callable) -> None:
             for pair in given
         ):
             raise Feedback(
-                f"{start} expected a list of pairs (Scene, number of the species), yours gives {_show(given)[:80]}."
+                f"{start} expected a list of pairs (Scene, number of the species), yours gives"
+                f" {_show(given)[:80]}."
             )
         return [(scene, int(label)) for scene, label in given]
 
@@ -1286,37 +1317,52 @@ def _look_at_scenes(call: Callable) -> None:
     labels = np.array([label for _, label in pairs])
     if len(pairs) != n:
         raise Feedback(
-            f"{start} expected {n} pairs, yours gives {len(pairs)}. Hint: n is the number of pictures in all."
+            f"{start} expected {n} pairs, yours gives {len(pairs)}. Hint: n is the number of"
+            " pictures in all."
         )
     flowers = [
-        [thing for thing in scene.things if thing.meaning.word == "flower"] for scene, _ in pairs
+        [thing for thing in scene.things if thing.concept.word == "flower"] for scene, _ in pairs
     ]
     if any(len(found) != 1 for found in flowers):
         raise Feedback(
-            f"{start} every scene has exactly one flower; one of yours has {next(len(found) for found in flowers if len(found) != 1)}. Hint: with two, which one is asked about?"
+            f"{start} every scene has exactly one flower; one of yours has"
+            f" {next(len(found) for found in flowers if len(found) != 1)}. Hint: with two, which"
+            " one is asked about?"
         )
     drawn = np.array([found[0].variant for found in flowers])
     if (labels == drawn + 1).all():
         raise Feedback(
-            f"{start} your labels run from 1 to {SPECIES}; they should be the places in the list, from 0. Hint: compare label and `model` of the first scene."
+            f"{start} your labels run from 1 to {SPECIES}; they should be the places in the list,"
+            " from 0. Hint: compare label and `variant` of the first scene."
         )
     if (labels != drawn).any():
         raise Feedback(
-            f"{start} the label of a scene is the `model` of its flower; in {int((labels != drawn).sum())} of yours it is not. Hint: draw the species once, and use it for both."
+            f"{start} the label of a scene is the `variant` of its flower; in"
+            f" {int((labels != drawn).sum())} of yours it is not. Hint: draw the species once, and"
+            " use it for both."
         )
     if len(set(np.bincount(labels, minlength=SPECIES))) > 1:
         raise Feedback(
-            f"{start} each of the {SPECIES} species should be there equally often; yours has {np.bincount(labels, minlength=SPECIES).tolist()}. Hint: if one species is half of the test, "
-            f"always naming that one is right half of the time. Deal them out in turn instead of by chance."
+            f"{start} each of the {SPECIES} species should be there equally often; yours has"
+            f" {np.bincount(labels, minlength=SPECIES).tolist()}. Hint: if one species is half of"
+            " the test, always naming that one is right half of the time. Deal them out in turn"
+            " instead of by chance."
         )
     if [repr(scene) for scene, _ in make(0)] != [repr(scene) for scene, _ in pairs]:
         raise Feedback(
-            f"{start} the same seed gives other scenes the second time. Hint: nobody can repeat such a test; make random.Random(seed) inside the function and use nothing else."
+            f"{start} the same seed gives other scenes the second time. Hint: nobody can repeat"
+            " such a test; make random.Random(seed) inside the function and use nothing else."
         )
     if [repr(scene) for scene, _ in make(1)] == [repr(scene) for scene, _ in pairs]:
         raise Feedback(
-            f"{start} another seed gives the same scenes. Hint: then pictures to choose by and pictures to test by would be the same; give the seed to random.Random."
+            f"{start} another seed gives the same scenes. Hint: then pictures to choose by and"
+            " pictures to test by would be the same; give the seed to random.Random."
         )
+    _look_at_variety(start, pairs, flowers, labels)
+
+
+def _look_at_variety(start: str, pairs: list, flowers: list, labels: np.ndarray) -> None:
+    """Places, positions and sizes differ, and none of them alone tells the species."""
     for what, values in (
         ("place", [scene.place for scene, _ in pairs]),
         ("position", [found[0].at for found in flowers]),
@@ -1325,14 +1371,17 @@ def _look_at_scenes(call: Callable) -> None:
         kinds = len(set(values))
         if kinds < 4:
             raise Feedback(
-                f"{start} your scenes have {kinds} different {what}{'s' if kinds > 1 else ''}; vary it. Hint: a test that is always the same in one respect says nothing about the rest of the world."
+                f"{start} your scenes have {kinds} different {what}{'s' if kinds > 1 else ''}; vary"
+                " it. Hint: a test that is always the same in one respect says nothing about the"
+                " rest of the world."
             )
         if all(
             len({value for value, label in zip(values, labels) if label == one}) == 1
             for one in range(SPECIES)
         ):
             raise Feedback(
-                f"{start} in yours the {what} alone tells the species. Hint: a model could be right without looking at the flower; draw the {what} by chance, whatever the species."
+                f"{start} in yours the {what} alone tells the species. Hint: a model could be right"
+                f" without looking at the flower; draw the {what} by chance, whatever the species."
             )
 
 
@@ -1398,7 +1447,8 @@ GOOD, SAFE, WORSE, UNSURE, SLIGHT, BETTER = (
 HW4 = {
     "hw4.make_test": Check(
         "make_test(n, seed)",
-        f"n pairs (Scene, species), each of the {SPECIES} species equally often, and nothing but the flower to tell it by",
+        f"n pairs (Scene, species), each of the {SPECIES} species equally often, and nothing but"
+        " the flower to tell it by",
         look=_look_at_scenes,
     ),
     "hw4.recall": Check(
@@ -1423,7 +1473,8 @@ HW4 = {
             ),
         },
         {
-            "that is precision, the share of the guesses of a class that are right; asked for is the share of its pictures that are found": [
+            "that is precision, the share of the guesses of a class that are right; asked for is "
+            "the share of its pictures that are found": [
                 _per_class(_both, _guessed),
                 lambda g, r, c: np.array(
                     [
@@ -1432,7 +1483,8 @@ HW4 = {
                     ]
                 ),
             ],
-            "that is one accuracy over all; asked for is each class by itself, since a mean hides one that broke": [
+            "that is one accuracy over all; asked for is each class by itself, since a mean hides "
+            "one that broke": [
                 lambda g, r, c: np.full(c, (g == r).mean()),
                 lambda g, r, c: (g == r).mean(),
             ],
@@ -1450,9 +1502,8 @@ HW4 = {
                 _per_class(_guessed, _all),
                 lambda g, r, c: np.bincount(g, minlength=c),
             ],
-            "that counts pictures of other classes as right if they were not called this one; only the pictures of the class matter": [
-                _per_class(lambda g, r: g == r, _all)
-            ],
+            "that counts pictures of other classes as right if they were not called this one; "
+            "only the pictures of the class matter": [_per_class(lambda g, r: g == r, _all)],
             "that is the mean over classes; asked for is each class by itself": [
                 lambda g, r, c: _per_class(_both, _right)(g, r, c).mean()
             ],
@@ -1480,15 +1531,19 @@ HW4 = {
                 lambda b, a: _paired(a, b),
                 lambda b, a: _paired(a, b, ddof=1),
             ],
-            "before and after are about the same pictures, and most of the chance is in the pictures; your interval takes the two for independent. Look at the change of each picture": [
+            "before and after are about the same pictures, and most of the chance is in the "
+            "pictures; your interval takes the two for independent. Look at the change of each "
+            "picture": [
                 _unpaired,
                 lambda b, a: _unpaired(b, a, 1),
             ],
-            "the standard error of a mean is the standard deviation divided by the root of n; yours is not divided": [
+            "the standard error of a mean is the standard deviation divided by the root of n; "
+            "yours is not divided": [
                 lambda b, a: _paired(b, a, power=0),
                 lambda b, a: _paired(b, a, power=0, ddof=1),
             ],
-            "the standard error of a mean is the standard deviation divided by the root of n; yours is divided by n": [
+            "the standard error of a mean is the standard deviation divided by the root of n; "
+            "yours is divided by n": [
                 lambda b, a: _paired(b, a, power=1),
                 lambda b, a: _paired(b, a, power=1, ddof=1),
             ],
@@ -1511,7 +1566,8 @@ HW4 = {
                 lambda b, a: (_paired(b, a)[1], _paired(b, a)[0], _paired(b, a)[2]),
                 lambda b, a: (_paired(b, a)[0], _paired(b, a)[2], _paired(b, a)[1]),
             ],
-            "whoever was wrong before and right after counts as much as the other way round; yours counts every change as a gain": [
+            "whoever was wrong before and right after counts as much as the other way round; "
+            "yours counts every change as a gain": [
                 lambda b, a: (
                     (a != b).mean(),
                     *[
@@ -1557,9 +1613,8 @@ HW4 = {
             "a loss": ((-0.3, -0.4, -0.2), {"things": SAFE}, 0.03),
         },
         {
-            "a gain counts when its whole interval is above 0; yours looks at the difference alone": [
-                lambda t, o, m: _verdict(t, o, m, good=lambda t, m: t[0] > 0)
-            ],
+            "a gain counts when its whole interval is above 0; yours looks at the difference "
+            "alone": [lambda t, o, m: _verdict(t, o, m, good=lambda t, m: t[0] > 0)],
             "a gain counts when its whole interval is above 0; yours looks at the upper end": [
                 lambda t, o, m: _verdict(t, o, m, good=lambda t, m: t[2] > 0)
             ],
@@ -1569,11 +1624,13 @@ HW4 = {
             "yours never looks at the others": [
                 lambda t, o, m: _verdict(t, o, m, safe=lambda o, m: True)
             ],
-            "for the others the worst that is still possible counts, the lower end; yours looks at the difference": [
+            "for the others the worst that is still possible counts, the lower end; yours looks "
+            "at the difference": [
                 lambda t, o, m: _verdict(t, o, m, safe=lambda o, m: min(_list_of(o, 0)) > -m),
                 lambda t, o, m: _verdict(t, o, m, safe=lambda o, m: min(_list_of(o, 0)) >= 0),
             ],
-            "for the others the worst that is still possible counts, the lower end; yours looks at the upper end": [
+            "for the others the worst that is still possible counts, the lower end; yours looks "
+            "at the upper end": [
                 lambda t, o, m: _verdict(t, o, m, safe=lambda o, m: min(_list_of(o, 2)) > -m),
                 lambda t, o, m: _verdict(t, o, m, safe=lambda o, m: min(_list_of(o, 2)) > 0),
             ],
@@ -1591,7 +1648,8 @@ HW4 = {
             "a loss up to the margin is accepted; yours asks for a gain of that size": [
                 lambda t, o, m: _verdict(t, o, m, safe=lambda o, m: min(_list_of(o, 1)) > m)
             ],
-            "where the target was not gained, 'not repaired' is the answer, whatever else happened": [
+            "where the target was not gained, 'not repaired' is the answer, whatever else "
+            "happened": [
                 lambda t, o, m: (
                     "broken"
                     if min(_list_of(o, 1)) <= -m

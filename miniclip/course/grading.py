@@ -176,7 +176,8 @@ def grade(
         grades.append(_grade_one(name, path, originals, timeout))
         if progress:
             print(
-                f"{name}: {grades[-1].assignment or 'no assignment'}, {grades[-1].total:g} of {grades[-1].of:g}",
+                f"{name}: {grades[-1].assignment or 'no assignment'}, {grades[-1].total:g} of"
+                f" {grades[-1].of:g}",
                 *grades[-1].wrong[:1],
                 sep="; ",
             )
@@ -226,7 +227,8 @@ def _grade_one(name: str, path: Path, originals: dict[str, NotebookNode], timeou
         return Grade(
             name,
             wrong=[
-                f"{path.name} has no cell of any assignment ({', '.join(originals)}); was it made from the students' version?"
+                f"{path.name} has no cell of any assignment ({', '.join(originals)}); was it made"
+                " from the students' version?"
             ],
         )
     cells = [_marks(cell) for cell in originals[assignment].cells]
@@ -345,9 +347,11 @@ def _limit(seconds: float):
     )  # it is ignored where a shell started us in the background
     timer = threading.Timer(
         seconds,
-        partial(os.kill, os.getpid(), signal.SIGINT)
-        if os.name == "posix"
-        else _thread.interrupt_main,
+        (
+            partial(os.kill, os.getpid(), signal.SIGINT)
+            if os.name == "posix"
+            else _thread.interrupt_main
+        ),
     )
     timer.daemon = True
     timer.start()

@@ -58,7 +58,10 @@ class Plot(Figure):
 
     def to_html(self) -> str:
         """The figure as an <img> element, its alt text included."""
-        return f'<img alt="{html.escape(self.alt)}" style="max-width: 100%" src="data:image/png;base64,{base64.b64encode(self.png()).decode()}">'
+        return (
+            f'<img alt="{html.escape(self.alt)}" style="max-width: 100%"'
+            f' src="data:image/png;base64,{base64.b64encode(self.png()).decode()}">'
+        )
 
     def _ipython_display_(self) -> None:
         from IPython.display import HTML, display
@@ -131,11 +134,13 @@ def guesses(
         labels, values = zip(*list(answer.items())[:top])
         true = truth[index] if truth is not None else None
         inks = [
-            INK["right"]
-            if label == true
-            else INK["wrong"]
-            if rank == 0 and true is not None
-            else INK["other"]
+            (
+                INK["right"]
+                if label == true
+                else INK["wrong"]
+                if rank == 0 and true is not None
+                else INK["other"]
+            )
             for rank, label in enumerate(labels)
         ]
         bars.barh(range(len(labels)), values, color=inks, height=0.8)
@@ -189,7 +194,10 @@ def matches(
             y -= 0.13 * len(lines) + 0.08
     if title:
         figure.suptitle(title, fontsize=13)
-    figure.alt = f"{len(images)} pictures with the captions nearest to each; {sum(row[0] for row in hits)} have one of their own first"
+    figure.alt = (
+        f"{len(images)} pictures with the captions nearest to each; {sum(row[0] for row in hits)}"
+        " have one of their own first"
+    )
     return figure
 
 
@@ -273,7 +281,10 @@ def similarity(
     figure.alt = f"matrix of {rows} pictures by {columns} texts"
     if diagonal:
         rest = values[~np.eye(rows, columns, dtype=bool)].mean()
-        figure.alt += f"; {best} of {rows} rows have their largest number on the diagonal, which has {np.diag(values).mean():.2f} on average, the rest {rest:.2f}"
+        figure.alt += (
+            f"; {best} of {rows} rows have their largest number on the diagonal, which has"
+            f" {np.diag(values).mean():.2f} on average, the rest {rest:.2f}"
+        )
     else:
         figure.alt += "; the largest numbers of its rows: " + ", ".join(
             f"{texts[j] if len(texts) else j} ({row[j]:.2f})"
@@ -539,7 +550,8 @@ def heat(
         axis.set_xticks([])
         axis.set_yticks([])
     figure.alt = f"{name}: " + "; ".join(
-        f"{title}, highest in row {np.argmax(values) // values.shape[1]}, column {np.argmax(values) % values.shape[1]}"
+        f"{title}, highest in row {np.argmax(values) // values.shape[1]}, column"
+        f" {np.argmax(values) % values.shape[1]}"
         for title, values in zip(titles, maps)
     )
     return figure
@@ -576,7 +588,8 @@ def points(
     axis.set(title=title, xlabel=xlabel, ylabel=ylabel)
     axis.legend(frameon=False)
     figure.alt = f"{title}: " + "; ".join(
-        f"{len(xy)} points of {name} around ({np.mean(xy, axis=0)[0]:.2f}, {np.mean(xy, axis=0)[1]:.2f})"
+        f"{len(xy)} points of {name} around ({np.mean(xy, axis=0)[0]:.2f},"
+        f" {np.mean(xy, axis=0)[1]:.2f})"
         for name, xy in groups.items()
     )
     return figure

@@ -45,7 +45,11 @@ def picture(image: np.ndarray, width: int = 64, alt: str = "a picture") -> str:
     """A picture (H, W, 3) as an HTML element; each pixel stays a square."""
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, format="PNG", compress_level=1)
-    return f'<img alt="{html.escape(alt)}" width={width} style="image-rendering: pixelated; border-radius: 6px" src="data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}">'
+    return (
+        f'<img alt="{html.escape(alt)}" width={width} style="image-rendering: pixelated;'
+        ' border-radius: 6px"'
+        f' src="data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}">'
+    )
 
 
 def bars(values: dict[str, float], top: int = 8, right: str | None = None) -> str:
@@ -54,15 +58,18 @@ def bars(values: dict[str, float], top: int = 8, right: str | None = None) -> st
     for label, value in sorted(values.items(), key=lambda item: -item[1])[:top]:
         ink = INK["right"] if label == right else INK["image"]
         rows.append(
-            f'<tr><td style="text-align: right; padding: 2px 8px">{html.escape(label)}</td><td style="width: 260px"><div style="background: {ink}; '
-            f'width: {max(1, 100 * value):.1f}%; height: 16px; border-radius: 3px"></div></td><td style="padding: 2px 8px">{value:.0%}</td></tr>'
+            f'<tr><td style="text-align: right; padding: 2px 8px">{html.escape(label)}</td><td'
+            f' style="width: 260px"><div style="background: {ink}; width:'
+            f' {max(1, 100 * value):.1f}%; height: 16px; border-radius: 3px"></div></td><td'
+            f' style="padding: 2px 8px">{value:.0%}</td></tr>'
         )
     return f'<table style="font-size: 15px; border-collapse: collapse">{"".join(rows)}</table>'
 
 
 def _sentence(text: str) -> str:
     return (
-        f'<div role="alert" style="color: {INK["wrong"]}; font-size: 15px; font-weight: bold">{html.escape(text)}</div>'
+        f'<div role="alert" style="color: {INK["wrong"]}; font-size: 15px; font-weight:'
+        f' bold">{html.escape(text)}</div>'
         if text
         else ""
     )
@@ -173,7 +180,8 @@ def matrix(
     numbers = values.tolist()
     low, high = min(map(min, numbers)), max(map(max, numbers))
     head = "".join(
-        f'<th style="width: 74px; font-weight: normal; font-size: 11px; vertical-align: bottom">{html.escape(text)}</th>'
+        '<th style="width: 74px; font-weight: normal; font-size: 11px; vertical-align:'
+        f' bottom">{html.escape(text)}</th>'
         for text in texts
     )
     rows = []
@@ -183,12 +191,16 @@ def matrix(
             background, ink = _shade(value, low, high, signed)
             frame = f"outline: 4px solid {INK['right']}; outline-offset: -4px;" if i == j else ""
             cells.append(
-                f'<td style="background: {background}; color: {ink}; {frame} text-align: center; height: 46px; min-width: 60px">{value:.2f}</td>'
+                f'<td style="background: {background}; color: {ink}; {frame} text-align: center;'
+                f' height: 46px; min-width: 60px">{value:.2f}</td>'
             )
         rows.append(
             f"<tr><td>{picture(images[i], 44) if i < len(images) else i}</td>{''.join(cells)}</tr>"
         )
-    return f'<table style="border-collapse: collapse; font-size: 14px"><tr><th></th>{head}</tr>{"".join(rows)}</table>'
+    return (
+        '<table style="border-collapse: collapse; font-size:'
+        f' 14px"><tr><th></th>{head}</tr>{"".join(rows)}</table>'
+    )
 
 
 class LossLab(Lab):
@@ -261,13 +273,11 @@ class LossLab(Lab):
     def rows(self) -> list[int]:
         """Which pictures of the data are in the batch."""
         size = self.batch.value
-        if (
-            self.company.value == "hard"
-        ):  # the first picture, and those whose captions lie nearest to its own without being the same
+        if self.company.value == "hard":
+            # The first picture, and those with the captions most similar to its own.
             order = (self.texts @ self.texts[0]).argsort(descending=True).tolist()
-            return [0, *(row for row in order if row and self.captions[row] != self.captions[0])][
-                :size
-            ]
+            others = (row for row in order if row and self.captions[row] != self.captions[0])
+            return [0, *others][:size]
         if self.company.value == "false":  # two pictures of which one caption is true, and others
             return [
                 *self.same,
@@ -289,8 +299,10 @@ class LossLab(Lab):
             signed=self.show.value == "push",
         )
         self.numbers.value = (
-            f'<div style="font-size: 16px; line-height: 1.5; padding-left: 24px"><b>InfoNCE {view.loss:.2f}</b> nats (a guesser: log {len(rows)} = {math.log(len(rows)):.2f})<br>'
-            f"picture to text {view.rows:.2f}, text to picture {view.columns:.2f}<br>sigmoid loss {view.sigmoid:.2f}</div>"
+            '<div style="font-size: 16px; line-height: 1.5; padding-left: 24px"><b>InfoNCE'
+            f" {view.loss:.2f}</b> nats (a guesser: log {len(rows)} ="
+            f" {math.log(len(rows)):.2f})<br>picture to text {view.rows:.2f}, text to picture"
+            f" {view.columns:.2f}<br>sigmoid loss {view.sigmoid:.2f}</div>"
         )
 
 
@@ -348,10 +360,14 @@ class SearchBox(Lab):
     def answer(self) -> None:
         found = search(self.model, _text(self.query.value), self.images, self.top)
         cells = [
-            f'<div style="text-align: center">{picture(self.data.images[row], 112)}<br>{cosine:.2f}</div>'
+            '<div style="text-align:'
+            f' center">{picture(self.data.images[row], 112)}<br>{cosine:.2f}</div>'
             for row, cosine in found
         ]
-        self.pictures.value = f'<div style="display: flex; flex-wrap: wrap; gap: 10px; max-width: 980px">{"".join(cells)}</div>'
+        self.pictures.value = (
+            '<div style="display: flex; flex-wrap: wrap; gap: 10px; max-width:'
+            f' 980px">{"".join(cells)}</div>'
+        )
 
     def describe(self) -> None:
         """Show the captions nearest to the chosen picture."""
@@ -360,9 +376,13 @@ class SearchBox(Lab):
         for text, cosine in nearest(self.images[row], self.texts, 6):
             ink = INK["right"] if int(self.owner[text]) == row else "inherit"
             lines.append(
-                f'<div style="color: {ink}">{cosine:.2f}&ensp;{html.escape(self.captions[text])}</div>'
+                '<div style="color:'
+                f' {ink}">{cosine:.2f}&ensp;{html.escape(self.captions[text])}</div>'
             )
-        self.words.value = f'<div style="display: flex; gap: 16px; font-size: 15px; line-height: 1.5">{picture(self.data.images[row], 150)}<div>{"".join(lines)}</div></div>'
+        self.words.value = (
+            '<div style="display: flex; gap: 16px; font-size: 15px; line-height:'
+            f' 1.5">{picture(self.data.images[row], 150)}<div>{"".join(lines)}</div></div>'
+        )
 
 
 def scene_classifiers(
@@ -781,8 +801,10 @@ class PromptLab(Lab):
         self.says.value = f"<b>{title}</b>{bars(dict(zip(labels, probabilities)), 8, right)}"
         tried = self.measure()
         self.score.value = (
-            f'<div style="font-size: 16px; margin: 6px 0">right on <b>{tried.accuracy:.1%}</b> of {tried.pictures} pictures for choosing '
-            f"({tried.interval[0]:.1%} to {tried.interval[1]:.1%}), {len(templates)} template{'s' * (len(templates) > 1)}, {len(labels)} classes</div>"
+            f'<div style="font-size: 16px; margin: 6px 0">right on <b>{tried.accuracy:.1%}</b> of'
+            f" {tried.pictures} pictures for choosing "
+            f"({tried.interval[0]:.1%} to {tried.interval[1]:.1%}), {len(templates)}"
+            f" template{'s' * (len(templates) > 1)}, {len(labels)} classes</div>"
         )
 
     def pick(self, row: int) -> None:
@@ -803,7 +825,8 @@ class PromptLab(Lab):
             ).convert("RGB")
         except Exception:  # whatever PIL says of a file that is no picture
             self.message.value = _sentence(
-                f"{files[0]['name']} is not a picture that can be read here; choose a PNG or JPEG file"
+                f"{files[0]['name']} is not a picture that can be read here; choose a PNG or JPEG"
+                " file"
             )
             return
         content.thumbnail((512, 512))
@@ -826,11 +849,16 @@ class PromptLab(Lab):
         self.revealed |= split == "test"
         self.reveal.disabled = self.revealed
         rows = "".join(
-            f"<tr><td>{number}</td><td>{one.split}</td><td>{one.accuracy:.1%} of {one.pictures} ({one.interval[0]:.1%} to {one.interval[1]:.1%})</td><td>{html.escape(' | '.join(one.templates[:3]))}"
+            f"<tr><td>{number}</td><td>{one.split}</td><td>{one.accuracy:.1%} of {one.pictures}"
+            f" ({one.interval[0]:.1%} to"
+            f" {one.interval[1]:.1%})</td><td>{html.escape(' | '.join(one.templates[:3]))}"
             f"{' ...' if len(one.templates) > 3 else ''}</td></tr>"
             for number, one in enumerate(self.tries, 1)
         )
-        self.log.value = f'<table style="font-size: 14px"><tr><th>try</th><th>split</th><th>right</th><th>templates</th></tr>{rows}</table>'
+        self.log.value = (
+            '<table style="font-size: 14px"><tr><th>try</th><th>split</th><th>right</th>'
+            f"<th>templates</th></tr>{rows}</table>"
+        )
 
     def to_csv(self) -> str:
         """The log of tries as CSV."""
@@ -858,7 +886,10 @@ class PromptLab(Lab):
     def link(self) -> None:
         """Offer the log as a file."""
         data = base64.b64encode(self.to_csv().encode()).decode()
-        self.file.value = f'<a download="prompts.csv" href="data:text/csv;base64,{data}">prompts.csv</a>, {len(self.tries)} tries'
+        self.file.value = (
+            f'<a download="prompts.csv" href="data:text/csv;base64,{data}">prompts.csv</a>,'
+            f" {len(self.tries)} tries"
+        )
 
 
 # Notebook 08: failures.
@@ -920,14 +951,19 @@ class FailureLab(Lab):
         low, high = wilson(hits, len(task))
         self.page.max = max(1, -(-len(rows) // self.per_page))
         self.score.value = (
-            f'<div style="font-size: 16px"><b>{hits / len(task):.0%}</b> right of {len(task)} (95 % interval {low:.0%} to {high:.0%}), '
-            f"chance {1 / len(task.candidates[0]):.0%}; {len(rows)} to look at</div>"
+            f'<div style="font-size: 16px"><b>{hits / len(task):.0%}</b> right of {len(task)} (95 %'
+            f" interval {low:.0%} to {high:.0%}), chance {1 / len(task.candidates[0]):.0%};"
+            f" {len(rows)} to look at</div>"
         )
         cells = []
         for row in rows[(self.page.value - 1) * self.per_page : self.page.value * self.per_page]:
             said = dict(zip(task.candidates[row], self.probabilities[name][row].tolist()))
             true = task.candidates[row][task.right[row]]
             cells.append(
-                f'<div style="width: 470px">{picture(task.images[row], 128, alt=true)}{bars(said, 4, right=true)}</div>'
+                f'<div style="width: 470px">{picture(task.images[row], 128, alt=true)}'
+                f"{bars(said, 4, right=true)}</div>"
             )
-        self.shown.value = f'<div style="display: flex; flex-wrap: wrap; gap: 14px">{"".join(cells) or "no mistake among these pictures"}</div>'
+        self.shown.value = (
+            '<div style="display: flex; flex-wrap: wrap; gap:'
+            f' 14px">{"".join(cells) or "no mistake among these pictures"}</div>'
+        )

@@ -206,7 +206,8 @@ class Classifier(Baseline):
         `names` must be as many as those."""
         if len(names) != len(self.labels):
             raise ValueError(
-                f"this classifier was trained on {len(self.labels)} classes and cannot be asked about {len(names)} others"
+                f"this classifier was trained on {len(self.labels)} classes and cannot be asked"
+                f" about {len(names)} others"
             )
         return self(images)
 

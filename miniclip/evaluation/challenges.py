@@ -386,7 +386,8 @@ def real(
         found = getattr(datasets, name)(str(root), train=train, download=download)
     except RuntimeError as error:  # what torchvision says of missing or broken files
         raise FileNotFoundError(
-            f"{name} is not in {root} ({error}); fetch it with challenges.real({name!r}, root={str(root)!r}, download=True)"
+            f"{name} is not in {root} ({error}); fetch it with challenges.real({name!r},"
+            f" root={str(root)!r}, download=True)"
         ) from error
     rows = np.random.default_rng(0).permutation(len(found))[:n]
     words = [label.split(" - ")[-1] for label in found.classes]  # MNIST's are "0 - zero"

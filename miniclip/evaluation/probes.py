@@ -127,7 +127,8 @@ def linear_probe(
     y, test_y = np.asarray(y), np.asarray(test_y)
     if len(x) != len(y) or len(test_x) != len(test_y) or len(set(y)) < 2:
         raise ValueError(
-            f"expected a label for each row and two classes at least; got {len(x)} rows with {len(y)} labels of {len(set(y))} classes, {len(test_x)} with {len(test_y)}"
+            f"expected a label for each row and two classes at least; got {len(x)} rows with"
+            f" {len(y)} labels of {len(set(y))} classes, {len(test_x)} with {len(test_y)}"
         )
     if C is None:
         often = min(np.unique(y, return_counts=True)[1]) >= 5
@@ -180,7 +181,8 @@ def few_shot(
     if min(map(len, members.values())) < max(shots):
         scarce = min(members, key=lambda label: len(members[label]))
         raise ValueError(
-            f"{max(shots)} shots need as many pictures of every class; of {scarce!r} there are {len(members[scarce])}"
+            f"{max(shots)} shots need as many pictures of every class; of {scarce!r} there are"
+            f" {len(members[scarce])}"
         )
     accuracy: dict[int, list[float]] = {number: [] for number in shots}
     for _ in range(draws):

@@ -68,10 +68,10 @@ def _new_colors(n: int, size: int, seed: int) -> CaptionedImages:
     for index in range(n):
         rng = Random(f"new colours {seed} {index}")
         scene = world.scene(rng)
-        noun, meaning = scene.things[0].noun, scene.things[0].meaning
-        model = rng.choice([row for row, art in enumerate(meaning.art) if art in meaning.family])
+        noun, meaning = scene.things[0].noun, scene.things[0].concept
+        variant = rng.choice([row for row, art in enumerate(meaning.art) if art in meaning.family])
         color = rng.choice([color for color in COLORS if (noun, color) in NEW_COLORS])
-        scenes.append(scene.with_(things=[replace(scene.things[0], model=model, color=color)]))
+        scenes.append(scene.with_(things=[replace(scene.things[0], variant=variant, color=color)]))
     facts = [scene_facts(scene) for scene in scenes]
     columns = {name: np.array([fact[name] for fact in facts]) for name in facts[0]}
     return CaptionedImages(

@@ -12,6 +12,7 @@ import json
 import os
 import statistics
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -44,7 +45,11 @@ LOOKS = (0.01, 0.03, 0.06, *(tenth / 10 for tenth in range(1, 11)))  # most happ
 
 
 def result(name: str) -> dict:
-    """What a study measured, part by part, as it ships; ValueError for a study that there is not."""
+    """The shipped result of a study, part by part.
+
+    Raises:
+        ValueError: if there is no study of this name.
+    """
     if name not in STUDIES:
         raise ValueError(f"there is no study {name!r}; there are {', '.join(STUDIES)}")
     return json.loads((RESULTS / f"{name.replace(' ', '-')}.json").read_text())
@@ -76,9 +81,11 @@ class Log:
         """Save a trained model, small, if models are to be kept."""
         if self.models is not None:
             path = self.models / f"{name}.safetensors"
-            save_baseline(model, path, {"study": study}) if isinstance(
-                model, Baseline
-            ) else save_checkpoint(model, path, {"study": study}, half=True)
+            (
+                save_baseline(model, path, {"study": study})
+                if isinstance(model, Baseline)
+                else save_checkpoint(model, path, {"study": study}, half=True)
+            )
 
 
 def figure_2(
@@ -107,15 +114,19 @@ def figure_2(
         def score(model) -> dict[str, float]:
             if not isinstance(model, Baseline):
                 return {
-                    "object": evaluate(
-                        model, pictures, q.targets, q.labels, "a picture of {}.", q.names
-                    ).accuracy
+                    "object": (
+                        evaluate(
+                            model, pictures, q.targets, q.labels, "a picture of {}.", q.names
+                        ).accuracy
+                    )
                 }
             names = q.names if isinstance(model, Captioner) else q.labels
             return {
-                "object": evaluate_baseline(
-                    model, pictures, q.targets, q.labels, names, calibrate=spare
-                ).accuracy
+                "object": (
+                    evaluate_baseline(
+                        model, pictures, q.targets, q.labels, names, calibrate=spare
+                    ).accuracy
+                )
             }
 
         return score
@@ -142,23 +153,21 @@ def figure_2(
             log.keep(keep, model, "figure 2")
         return [{key: row[key] for key in ("seen", "loss", "object")} for row in history.rows]
 
+    def compare_rates(objective: str) -> dict[str, float]:
+        return {
+            str(lr): run(objective, lr, seen // 4, choice, 1)[-1]["object"]
+            for lr in (5e-4, 1e-3, 2e-3, 4e-3)
+        }
+
     for objective, name in (
         ("contrast", "contrast-nano"),
         ("contrast of bags", ""),
         ("bag of words", "words-nano"),
         ("language model", "writer-nano"),
     ):
-        rates = log.part(
-            f"{objective}, rates",
-            lambda: {
-                str(lr): run(objective, lr, seen // 4, choice, 1)[-1]["object"]
-                for lr in (5e-4, 1e-3, 2e-3, 4e-3)
-            },
-        )
-        log.part(
-            objective,
-            lambda: run(objective, float(max(rates, key=rates.get)), seen, test, LOOKS, name),
-        )
+        rates = log.part(f"{objective}, rates", partial(compare_rates, objective))
+        best = float(max(rates, key=rates.get))
+        log.part(objective, partial(run, objective, best, seen, test, LOOKS, name))
     log.part(
         "about",
         lambda: {
@@ -181,9 +190,9 @@ def robustness(
     sets = shifted(tests)
     options = {
         "seen": seen,
-        "scores": LOOKS,
+        "eval_at": LOOKS,
         "precision": precision,
-        "score": lambda model: {
+        "eval_fn": lambda model: {
             name: score.accuracy for name, score in ask_all(model, sets).items()
         },
     }
@@ -200,8 +209,8 @@ def robustness(
         return history.rows
 
     for told in ("captions", "labels"):
-        log.part(told, lambda: run(told, HOME, f"{told}-nano"))
-        log.part(f"{told}, wide", lambda: run(told, WIDE))
+        log.part(told, partial(run, told, HOME, f"{told}-nano"))
+        log.part(f"{told}, wide", partial(run, told, WIDE))
     log.part("about", lambda: {"test pictures": tests, "precision": precision or "fp32"})
 
 
@@ -245,9 +254,9 @@ def repair(
         q = questions(things)["object"]
         found = {name: choose(model, challenge).accuracy for name, challenge in challenges.items()}
         return found | {
-            "things": evaluate(
-                model, things, q.targets, q.labels, "a picture of {}.", q.names
-            ).accuracy
+            "things": (
+                evaluate(model, things, q.targets, q.labels, "a picture of {}.", q.names).accuracy
+            )
         }
 
     def run(name: str, style: CaptionStyle) -> list[dict]:
@@ -275,18 +284,16 @@ def towers(
 ) -> None:
     """The paper's two image towers, a vision transformer and a ResNet: accuracy over pictures
     seen, and pictures a second, measured in turns."""
-    data, test = (
-        picturebook(pictures, 0, 64, World.starter()),
-        single_objects(World.starter(), tests, 64),
-    )
+    data = picturebook(pictures, 0, 64, World.starter())
+    test = single_objects(World.starter(), tests, 64)
     presets = ("nano", "nano-resnet")
+
+    def run(preset: str) -> list[dict]:
+        _, history = train(data, preset, seen=seen, eval_fn=scorer(test), precision=precision)
+        return history.rows
+
     for preset in presets:
-        log.part(
-            preset,
-            lambda: (
-                train(data, preset, seen=seen, eval_fn=scorer(test), precision=precision)[1].rows
-            ),
-        )
+        log.part(preset, partial(run, preset))
 
     def speeds() -> dict[str, float]:
         configs = {preset: CLIPConfig.preset(preset) for preset in presets}
@@ -294,9 +301,8 @@ def towers(
             preset: training_step(CLIP(config), config, 64, PRECISIONS[precision or "fp32"])
             for preset, config in configs.items()
         }
-        rounds = [{preset: seconds_of(step) for preset, step in steps.items()} for _ in range(12)][
-            2:
-        ]  # the first two warm up
+        rounds = [{preset: seconds_of(step) for preset, step in steps.items()} for _ in range(12)]
+        rounds = rounds[2:]  # the first two warm up
         return {preset: 64 / statistics.median(row[preset] for row in rounds) for preset in presets}
 
     log.part(
