@@ -25,12 +25,15 @@ if WORKERS := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 0)):
 
 
 def pytest_collection_modifyitems(items):
-    """Notebooks are slow tests. Slow files come first, so that no worker is left with one at the end."""
+    """Notebooks are slow tests. Slow files come first, so that no worker is left with one at the end.
+
+    Those with a test of speed come after the other slow ones: while it waits for the cores, a worker has nothing to do.
+    """
     for item in items:
         if isinstance(item, (Cell, Conclusion)):
             item.add_marker("slow")
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    slow, alone = ({item.path for item in items if item.get_closest_marker(mark)} for mark in ("slow", "alone"))
+    items.sort(key=lambda item: (item.path not in slow, item.path in alone))
 
 
 @pytest.hookimpl(wrapper=True)
