@@ -90,7 +90,7 @@ CONCLUSIONS = {
             o(15, "right captions from", 1) < o(15, "another picture from", 1) - 0.2
             and abs(o(15, "another picture from", 1) - 4.16) < 0.15  # log 64
         ),
-        "after a third of a minute places are ahead of things": lambda o: (
+        "after a hundred batches places are ahead of things": lambda o: (
             o(16, "place from", 1) > o(16, "object from", 1) + 0.2
         ),
         "the same seed gives the same weights": lambda o: (

@@ -31,12 +31,18 @@ if WORKERS := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 0)):
 
 def pytest_collection_modifyitems(items):
     """Notebooks are slow tests. Slow files come first, so that no worker is left with one at the
-    end."""
+    end.
+
+    Those with a test of speed come after the other slow ones: while such a test waits for the
+    cores, its worker has nothing to do.
+    """
     for item in items:
         if isinstance(item, (Cell, Conclusion)):
             item.add_marker("slow")
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    slow, alone = (
+        {item.path for item in items if item.get_closest_marker(mark)} for mark in ("slow", "alone")
+    )
+    items.sort(key=lambda item: (item.path not in slow, item.path in alone))
 
 
 @pytest.hookimpl(wrapper=True)
