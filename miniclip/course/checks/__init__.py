@@ -25,12 +25,13 @@ from miniclip.course.checks.judging import (
 
 
 def check(name: str, given: Callable, seconds: float = SECONDS) -> bool:
-    """Try a student's function on hidden cases, and say in a sentence what is right or wrong
-    about it; the solution is never shown.
+    """Try a student's function on hidden cases and print in a sentence what is right or wrong.
+
+    The solution is never shown.
 
     Args:
         name: of the check, such as "hw1.info_nce".
-        given: the function itself, not called.
+        given: the student's function itself, not the result of a call.
         seconds: how long one call may take.
     Returns:
         whether it passed.
@@ -43,7 +44,7 @@ def check(name: str, given: Callable, seconds: float = SECONDS) -> bool:
 
 
 def judge(name: str, given: Callable, seconds: float = SECONDS) -> Verdict:
-    """The same as a value: a `Verdict`."""
+    """Like `check`, but return the verdict instead of printing it."""
     if name not in CHECKS:
         raise ValueError(f"there is no check {name!r}; there are {', '.join(CHECKS)}")
     task = CHECKS[name]

@@ -84,7 +84,8 @@ def _look_at_study(call: Callable) -> None:
         def score(name: str) -> float:
             if name not in candidates:
                 raise Feedback(
-                    f"{split} takes the name of one candidate, such as 'bare', not {describe(name)}."
+                    f"{split} takes the name of one candidate, such as 'bare', not "
+                    f"{describe(name)}."
                 )
             seen[split].append(name)
             return scores[split][name]
@@ -128,13 +129,15 @@ def _look_at_study(call: Callable) -> None:
         )
     if not seen["test"]:
         raise Feedback(
-            f"{start} yours never looked at the test, and reports {describe(given[1])}. Hint: the best"
+            f"{start} yours never looked at the test, and reports {describe(given[1])}. Hint: the "
+            f"best"
             " of several looks at validation is partly luck; a fresh look is what may be reported."
         )
     if not agree(value, np.asarray(0.71)):
         raise Feedback(
             f"{start} expected 0.71, what the chosen one scores on the test; yours reports"
-            f" {describe(given[1])}. Hint: report the look at the test as it is, neither averaged with"
+            f" {describe(given[1])}. Hint: report the look at the test as it is, neither averaged "
+            f"with"
             " another nor the better of two."
         )
 

@@ -51,7 +51,8 @@ def _look_at_few(call: Callable) -> None:
             or np.asarray(given if not isinstance(given, Tensor) else rows).dtype == bool
         ):
             raise Feedback(
-                f"{start} expected the numbers of six rows, yours gives {describe(given)[:80]}. Hint:"
+                f"{start} expected the numbers of six rows, yours gives {describe(given)[:80]}. "
+                f"Hint:"
                 " which rows, not which labels and not a mask."
             )
         if (
