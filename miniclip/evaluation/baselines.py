@@ -1,7 +1,8 @@
-"""The rivals of contrastive learning, with the same image tower, the same data in the same order:
-a classifier trained on labels,
-and the two ways of predicting captions that the paper tried first, as a bag of words and word by
-word (paper 2.3, Figure 2). Taught in notebooks 06 and 07.
+"""The baselines that contrastive learning is compared with (paper 2.3, Figure 2).
+
+All have the same image tower and see the same data in the same order. One is a classifier that is
+trained on labels. The other two are the ways of predicting captions that the paper tried first: as
+a bag of words, and word by word. Taught in notebooks 06 and 07.
 """
 
 from __future__ import annotations
@@ -46,15 +47,13 @@ def fit_baseline(
     precision: str | None = None,
     progress: bool = True,
 ) -> History:
-    """Train a baseline as `train` trains a CLIP: same loop, pictures, order, optimizers and
-    schedule.
-
-    Only the loss differs.
+    """Train a baseline as `train` trains a CLIP: with the same loop, pictures, order, optimizers
+    and schedule. Only the loss differs.
 
     Args:
-        model: trained in place.
-        loss: of pictures (B, 3, S, S), token ids (k B, T) and row numbers in the data (B,); gives
-            a scalar.
+        model: is trained in place.
+        loss: from pictures (B, 3, S, S), token ids (k B, T) and the pictures' row numbers in the
+            data (B,) to a scalar.
         seen, recipe, eval_fn, eval_at, device, precision: as for `train`.
     Returns:
         its `History`.
@@ -90,8 +89,8 @@ def fit_baseline(
 
 
 class Baseline(nn.Module):
-    """What the rivals share: an image tower with its preprocessing, and a score for every class
-    and picture."""
+    """What the baselines share: an image tower with its preprocessing, and a method that gives
+    every class a score for a picture."""
 
     def __init__(self, clip: CLIP):
         super().__init__()
@@ -99,16 +98,16 @@ class Baseline(nn.Module):
 
     @property
     def config(self) -> CLIPConfig:
-        """Sizes, as of a CLIP."""
+        """Sizes, those of its CLIP."""
         return self.clip.config
 
     @property
     def tokenizer(self) -> Tokenizer | None:
-        """Text to token ids."""
+        """Turns text into token ids."""
         return self.clip.tokenizer
 
     def class_scores(self, images: Tensor, names: Sequence[str]) -> Tensor:
-        """Ready pictures (B, 3, S, S) and C class names to scores (B, C); the largest wins."""
+        """Scores for C class names: preprocessed pictures (B, 3, S, S) -> (B, C). The largest wins."""
         raise NotImplementedError
 
 
@@ -124,11 +123,13 @@ def evaluate_baseline(
     """How often the class with the largest score is the right one.
 
     Args:
-        images: uint8 (N, H, W, 3) or a `CaptionedImages`. targets, labels, names: as for
-            `zeroshot.evaluate`.
-        calibrate: pictures without labels, not of the test; what a class scores on them in the
-            mean is taken off its scores,
-            so that a frequent word is not preferred just for being frequent.
+        model: the baseline.
+        images: uint8 (n, H, W, 3) or a `CaptionedImages`.
+        targets, labels, names: as for `zeroshot.evaluate`.
+        calibrate: pictures without labels that are not of the test. The mean score of each class on
+            them is subtracted from its scores, so that a frequent word is not preferred just
+            because it is frequent.
+        batch_size: pictures at a time.
     """
 
     def score(pictures) -> Tensor:
@@ -159,18 +160,17 @@ def evaluate_baseline(
 
 
 class Classifier(Baseline):
-    """An image tower with one vector for each class: supervised learning, and what fine-tuning
-    starts from.
+    """An image tower with one vector for each class: ordinary supervised learning. Fine-tuning is
+    the same, started from a zero-shot classifier.
 
     Args:
         clip: gives the tower.
         labels: C class names.
-        head: (C, E) vectors to start from, such as a zero-shot classifier's; None starts them at
-            random.
+        head: (C, E), the vectors to start from; None starts from random ones.
 
     Attributes:
-        keep_statistics: training leaves BatchNorm's running means and variances as they are;
-            `probe.fine_tune` sets it.
+        keep_statistics: whether training leaves BatchNorm's running means and variances as they
+            are; `probes.fine_tune` sets it.
     """
 
     keep_statistics = False
@@ -185,8 +185,8 @@ class Classifier(Baseline):
         )
 
     def train(self, mode: bool = True) -> Classifier:
-        """PyTorch's switch between training and answering; the statistics that are kept stay
-        switched to answering."""
+        """Switch between training and evaluation, as in PyTorch. BatchNorm layers whose statistics
+        are kept stay in evaluation."""
         super().train(mode)
         for module in self.modules():
             if self.keep_statistics and isinstance(module, nn.BatchNorm2d):
@@ -194,7 +194,7 @@ class Classifier(Baseline):
         return self
 
     def forward(self, images: Tensor) -> Tensor:
-        """Pictures (B, 3, S, S) to logits (B, C)."""
+        """Pictures (B, 3, S, S) -> logits (B, C)."""
         return (
             self.clip.logit_scale.exp()
             * self.clip.encode_image(images)
@@ -202,8 +202,8 @@ class Classifier(Baseline):
         )
 
     def class_scores(self, images: Tensor, names: Sequence[str]) -> Tensor:
-        """Its logits, (B, C). It knows the classes that it was trained on and no others, so
-        `names` must be as many as those."""
+        """The logits (B, C). The classifier knows only the classes it was trained on, so there must
+        be as many `names` as those."""
         if len(names) != len(self.labels):
             raise ValueError(
                 f"this classifier was trained on {len(self.labels)} classes and cannot be asked"
@@ -221,14 +221,19 @@ def supervised(
     keep_statistics: bool = False,
     **options,
 ) -> tuple[Classifier, History]:
-    """Train the image tower on labels, the usual way.
+    """Train an image tower on labels, the usual way.
 
     Args:
-        data: the pictures. targets: the right label of each. labels: C names.
+        data: the pictures.
+        targets: the right label of each picture.
+        labels: C class names.
         model: a preset for a tower that starts from nothing, or a CLIP whose tower is trained
-            further (in place).
-        head: vectors (C, E) to start from. keep_statistics: see `Classifier`. options: of
-            `fit_baseline`: seen, recipe, score, ...
+            further, in place.
+        head: (C, E), the vectors to start from.
+        keep_statistics: see `Classifier`.
+        options: of `fit_baseline`, such as seen, recipe and eval_fn.
+    Returns:
+        the `Classifier` and its `History`.
     Raises:
         ValueError: if counts disagree or a target is not among the labels.
     """
@@ -253,7 +258,7 @@ def supervised(
 
 
 class BagOfWords(Baseline):
-    """Predicts which tokens the caption has, in whatever order, from the picture's vector (Joulin
+    """Predicts from a picture's vector which tokens its caption has, whatever their order (Joulin
     et al. 2016)."""
 
     def __init__(self, clip: CLIP):
@@ -261,7 +266,7 @@ class BagOfWords(Baseline):
         self.words = nn.Linear(clip.config.vision_width, clip.config.vocab_size)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Pictures (B, 3, S, S) to the logarithm of each token's probability (B, V)."""
+        """Pictures (B, 3, S, S) -> the log-probability of each token, (B, V)."""
         return self.words(self.clip.visual.features(images)).float().log_softmax(dim=-1)
 
     def loss(self, images: Tensor, tokens: Tensor, rows: Tensor) -> Tensor:
@@ -271,7 +276,7 @@ class BagOfWords(Baseline):
         return -((words * predicted).sum(dim=1) / words.sum(dim=1).clamp(min=1)).mean()
 
     def class_scores(self, images: Tensor, names: Sequence[str]) -> Tensor:
-        """The mean of log p over the tokens of each name: (B, C)."""
+        """The mean log-probability of the tokens of each name: (B, C)."""
         words = _bag(
             self.tokenizer(names, self.config.context_length).to(images.device), self.config
         )  # (C, V)
@@ -279,15 +284,15 @@ class BagOfWords(Baseline):
 
 
 def _bag(tokens: Tensor, config: CLIPConfig) -> Tensor:
-    """Token ids (B, T) to which tokens occur (B, V), the marks and the padding aside."""
+    """Which tokens occur in each text: ids (B, T) -> 0 or 1 (B, V). Marks and padding do not count."""
     bag = torch.zeros(len(tokens), config.vocab_size, device=tokens.device).scatter_(1, tokens, 1.0)
     bag[:, : config.end_token + 1] = 0  # padding, start and end
     return bag
 
 
 class Captioner(Baseline):
-    """Writes the caption token by token: a language model that reads the patches of the picture
-    first."""
+    """A language model that writes a caption token by token, after it has read the patches of the
+    picture."""
 
     def __init__(self, clip: CLIP):
         super().__init__(clip)
@@ -304,12 +309,12 @@ class Captioner(Baseline):
         self.words = nn.Linear(config.text_width, config.vocab_size)
 
     def read(self, images: Tensor) -> Tensor:
-        """Pictures (B, 3, S, S) to what stands before the text: (B, N, D)."""
+        """Turn pictures (B, 3, S, S) into the vectors (B, N, D) that stand before the text."""
         return self.bridge(self.clip.visual.ln_post(self.clip.visual.tokens(images)))
 
     def after(self, patches: Tensor, tokens: Tensor) -> Tensor:
-        """The logarithm of the probability of every token to come next, after each token of a
-        text: (B, N, D) and (B, T) -> (B, T, V)."""
+        """Log-probabilities of the next token after each token of a text: (B, N, D) and (B, T) ->
+        (B, T, V)."""
         N, T = patches.shape[1], tokens.shape[1]
         x = torch.cat(
             [patches, self.token_embedding(tokens) + self.positional_embedding[:T]], dim=1
@@ -319,16 +324,16 @@ class Captioner(Baseline):
         return self.words(self.ln_final(self.blocks(x, sees)[:, N:])).float().log_softmax(dim=-1)
 
     def forward(self, patches: Tensor, tokens: Tensor) -> Tensor:
-        """The logarithm of the probability of each text's tokens after the first: (B, N, D) and
-        (B, T) -> (B, T - 1), zero for padding."""
+        """Log-probabilities of the tokens of each text, without the first: (B, N, D) and (B, T) ->
+        (B, T - 1), zero for padding."""
         return self.after(patches, tokens[:, :-1]).gather(2, tokens[:, 1:, None])[..., 0] * (
             tokens[:, 1:] != 0
         )
 
     @torch.inference_mode()
     def write(self, images, longest: int = 24) -> list[str]:
-        """A caption for each picture (anything that `preprocess` takes), of `longest` tokens at
-        most: always the likeliest one next (greedy decoding)."""
+        """Write a caption of at most `longest` tokens for each picture (anything that `preprocess`
+        takes), always with the likeliest next token (greedy decoding)."""
         patches = self.read(self.clip.preprocess(images))
         tokens = (
             self.tokenizer([""], self.config.context_length)[:, :1]
@@ -350,7 +355,8 @@ class Captioner(Baseline):
         return -written.sum() / (tokens[:, 1:] != 0).sum()
 
     def class_scores(self, images: Tensor, names: Sequence[str]) -> Tensor:
-        """The logarithm of the probability of writing "a picture of NAME.", as for CLIP: (B, C)."""
+        """The log-probability of writing "a picture of NAME.", the sentence that CLIP is asked
+        with: (B, C)."""
         sentences = [fill("a picture of {}.", name) for name in names]
         tokens = self.tokenizer(sentences, self.config.context_length)
         tokens = trim(tokens, self.config.end_token).to(images.device)
@@ -361,7 +367,7 @@ class Captioner(Baseline):
 
 
 def _start(data: CaptionedImages, preset: str | CLIPConfig, options: dict) -> CLIP:
-    """What `train` would start from, with the same data, preset and seed."""
+    """The model that `train` would start from, given the same data, preset and seed."""
     return new_model(
         (caption for captions in data.captions for caption in captions),
         preset,
@@ -372,8 +378,10 @@ def _start(data: CaptionedImages, preset: str | CLIPConfig, options: dict) -> CL
 def bag_of_words(
     data: CaptionedImages, preset: str | CLIPConfig = "nano", **options
 ) -> tuple[BagOfWords, History]:
-    """Train an image tower to predict the bag of words of captions; options of `fit_baseline`:
-    seen, recipe, score, ..."""
+    """Train an image tower to predict the bag of words of captions.
+
+    The options are those of `fit_baseline`, such as seen, recipe and eval_fn.
+    """
     model = BagOfWords(_start(data, preset, options))
     return model, fit_baseline(model, data, model.loss, **options)
 
@@ -381,15 +389,17 @@ def bag_of_words(
 def captioner(
     data: CaptionedImages, preset: str | CLIPConfig = "nano", **options
 ) -> tuple[Captioner, History]:
-    """Train an image tower and a language model to write captions; options of `fit_baseline`:
-    seen, recipe, score, ..."""
+    """Train an image tower and a language model to write captions.
+
+    The options are those of `fit_baseline`, such as seen, recipe and eval_fn.
+    """
     model = Captioner(_start(data, preset, options))
     return model, fit_baseline(model, data, model.loss, **options)
 
 
 class BagText(nn.Module):
-    """A text tower that reads a caption as a bag of words: the mean of its tokens' vectors,
-    whatever their order. The contrast of the paper's Figure 2 has one like it."""
+    """A text tower that reads a caption as a bag of words: it averages the vectors of its tokens
+    and ignores their order. The contrastive curve of the paper's Figure 2 has such a text tower."""
 
     def __init__(self, config: CLIPConfig):
         super().__init__()
@@ -414,7 +424,7 @@ class BagText(nn.Module):
 def contrast_of_bags(
     data: CaptionedImages, preset: str | CLIPConfig = "nano", **options
 ) -> tuple[CLIP, History]:
-    """Train a CLIP whose text tower is a `BagText`; options of `train`."""
+    """Train a CLIP whose text tower is a `BagText`. The options are those of `train`."""
     model = _start(data, preset, options)
     torch.manual_seed(options.get("recipe", Recipe()).seed)
     model.text = BagText(model.config)
@@ -425,7 +435,7 @@ BASELINES = {kind.__name__: kind for kind in (Classifier, BagOfWords, Captioner)
 
 
 def save_baseline(model: Baseline, path: str | Path, training: dict | None = None) -> None:
-    """Write a rival to one file, its weights in fp16, as `checkpoint.save` does a CLIP."""
+    """Write a baseline to one file with weights in fp16, as `checkpoint.save` does with a CLIP."""
     own = {
         name: tensor for name, tensor in model.state_dict().items() if not name.startswith("clip.")
     }
@@ -439,9 +449,12 @@ def save_baseline(model: Baseline, path: str | Path, training: dict | None = Non
 
 
 def load_baseline(path: str | Path, device: str | torch.device | None = None) -> Baseline:
-    """Load a rival, ready to use: the name of one that ships ("labels-nano", "words-nano",
-    "writer-nano") or a file.
+    """Load a baseline, ready to use.
 
+    Args:
+        path: a file, or the name of a baseline that ships: "labels-nano", "words-nano" or "writer-
+            nano".
+        device: by default the fastest here.
     Raises:
         FileNotFoundError, ValueError: as `checkpoint.read`, and for a file that holds a CLIP.
     """

@@ -1,5 +1,5 @@
-"""What a model is asked about pictures it never saw: test sets with their questions, right
-answers and chance levels."""
+"""Test sets of drawn pictures that no training has seen: their questions, right answers and chance
+levels. Used in notebooks 02 to 07."""
 
 from __future__ import annotations
 
@@ -23,9 +23,14 @@ CHOICE_SEED = (
 
 @dataclass(frozen=True)
 class Question:
-    """One thing to ask about the pictures of a set: `rows` that it applies to, their `targets`,
-    `labels` to choose from, and
-    `names`, the labels as they stand in a sentence."""
+    """One question about the pictures of a set.
+
+    Args:
+        rows: the numbers of the pictures that it can be asked of.
+        targets: the right label of each of these.
+        labels: the labels to choose from.
+        names: the same labels as they stand in a sentence.
+    """
 
     rows: np.ndarray
     targets: np.ndarray
@@ -40,14 +45,14 @@ def single_objects(
     seed: int = TEST_SEED,
     style: str = "full",
 ) -> CaptionedImages:
-    """The standard test: n pictures of one thing each from a world, in one drawing style, of a
-    seed that no training uses."""
+    """The standard test: n pictures of one thing each, in one drawing style, of a seed that no
+    training uses."""
     return picturebook(n, seed, size, replace(world, objects=1, styles={style: 1}), progress=False)
 
 
 def all_words(objects: np.ndarray) -> tuple[str, ...]:
-    """The names that occur among some objects, in the picture book's order: for sets that do not
-    say which their world has."""
+    """The nouns that occur among some objects, in the order of the world's list. It serves sets
+    that do not say which world they are of."""
     found = set(objects.ravel())
     return tuple(
         dict.fromkeys(meaning.word for meaning in CONCEPTS.values() if meaning.word in found)
@@ -55,8 +60,8 @@ def all_words(objects: np.ndarray) -> tuple[str, ...]:
 
 
 def questions(data: CaptionedImages) -> dict[str, Question]:
-    """What can be asked of single-object Picturebook pictures: which object, which colour (where
-    painted), which place."""
+    """What can be asked of pictures of single objects: which object, which colour (if it is
+    painted) and which place."""
     facts, every = data.facts, np.arange(len(data))
     painted = np.nonzero(facts["color"] != "")[0]
     words = tuple(data.info.get("words", ())) or all_words(facts["object"])
@@ -84,7 +89,7 @@ def two_objects(
     seed: int = TEST_SEED,
     style: str = "full",
 ) -> CaptionedImages:
-    """n pictures of two things of different names, in one drawing style, of a seed that no
+    """n pictures of two things with different names, in one drawing style, of a seed that no
     training uses."""
     world = replace(world, objects=2, same_kind_prob=0, styles={style: 1})
     data = picturebook(n + n // 10 + 10, seed, size, world, progress=False)
@@ -93,8 +98,8 @@ def two_objects(
 
 
 def both_named(model, data: CaptionedImages, templates=prompts.SIMPLE) -> Score:
-    """In how many pictures of `two_objects` are the two names that fit best the two things there?
-    Chance is one pair of all."""
+    """In how many pictures of `two_objects` the two names that fit best are those of the two
+    things. Chance is one pair out of all."""
     words = tuple(data.info.get("words", ())) or all_words(data.facts["objects"][:, :2])
     vectors = classifier(model, [article(word) for word in words], templates)
     best = (
@@ -122,8 +127,8 @@ def picturebook_scores(
     seed: int = TEST_SEED,
     style: str = "full",
 ) -> tuple[dict[str, Score], Recall]:
-    """All there is to measure on a world, each on n pictures of its own: the questions, both
-    things of two, and retrieval by all captions."""
+    """Everything that can be measured on a world, each on n pictures of its own: the questions,
+    both things of two, and retrieval among all captions."""
     size = model.config.image_size
     world = replace(world, styles={style: 1})
     scores = ask(model, single_objects(world, n, size, seed, style), templates)
@@ -136,8 +141,14 @@ def picturebook_scores(
 def ask(
     model, data: CaptionedImages, templates=prompts.SIMPLE, features: Tensor | None = None
 ) -> dict[str, Score]:
-    """Ask a model every question of a test set: {question: Score}; features (N, E) may be given
-    where they are known."""
+    """Ask a model every question of a test set.
+
+    Args:
+        model, data, templates: as for `zeroshot.evaluate`.
+        features: the image features (n, E), if they are known already.
+    Returns:
+        {question: `Score`}.
+    """
     features = image_features(model, data) if features is None else features
     return {
         name: evaluate(model, features[q.rows], q.targets, q.labels, templates, q.names)
@@ -147,5 +158,5 @@ def ask(
 
 
 def scorer(data: CaptionedImages) -> Callable[..., dict[str, float]]:
-    """A function for `train(score=...)`: accuracies on a test set along the way."""
+    """A function for `train(eval_fn=...)` that gives the accuracies on a test set."""
     return lambda model: {name: score.accuracy for name, score in ask(model, data).items()}

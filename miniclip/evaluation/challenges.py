@@ -1,10 +1,9 @@
-"""What CLIP is poor at, as the paper says of itself (3.1.5, 6), made of Picturebook scenes:
-models of car, species of flower, counting, the distance
-to the nearest car, left and right, which thing has which colour, "no", text on a picture, and
-real handwritten digits. Taught in notebook 08.
+"""What the paper says CLIP is poor at (3.1.5, 6), made of scenes of the drawn world.
 
-Each challenge says for every picture between which sentences a model has to choose, so it can be
-asked of any model with `encode_image` and `encode_text`.
+Models of car, species of flower, counting, the distance to the nearest car, left and right, which
+thing has which colour, "no", text on a picture, and real handwritten digits. Each challenge lists
+for every picture the sentences that a model has to choose from, so it can be put to any model with
+`encode_image` and `encode_text`. Taught in notebook 08.
 """
 
 from __future__ import annotations
@@ -35,9 +34,12 @@ PAINTABLE = tuple(noun for noun in WORDS if set(CONCEPTS[noun].art) == set(CONCE
 class Challenge:
     """Pictures, each with the sentences to choose from.
 
-    `images` uint8 (N, S, S, 3); `candidates`, for each picture its C sentences; `right` (N,),
-    which of them is true; `labels`, what the C places stand for where they mean the same for all
-    pictures (for a linear probe), else None.
+    Args:
+        images: uint8 (n, S, S, 3).
+        candidates: for each picture its C sentences.
+        right: (n,), which of them is true, from 0.
+        labels: what the C places stand for, if that is the same for all pictures (a linear probe
+            needs it); else None.
     """
 
     images: np.ndarray
@@ -49,17 +51,17 @@ class Challenge:
         return len(self.images)
 
     def __getitem__(self, rows: slice) -> Challenge:
-        """Some of it: `challenge[:100]`."""
+        """Some of the pictures: `challenge[:100]`."""
         return Challenge(self.images[rows], self.candidates[rows], self.right[rows], self.labels)
 
     @property
     def targets(self) -> np.ndarray:
-        """The right label of each picture, for a linear probe: (N,)."""
+        """The right label of each picture (n,), for a linear probe."""
         return np.array(self.labels)[self.right]
 
 
 def cosines(model, challenge: Challenge) -> torch.Tensor:
-    """Of each picture and each of its candidates: (N, C)."""
+    """The cosine of each picture with each of its candidates: (n, C)."""
     features = image_features(model, challenge.images)  # (N, E)
     position = {
         text: row
@@ -75,7 +77,7 @@ def cosines(model, challenge: Challenge) -> torch.Tensor:
 
 
 def choose(model, challenge: Challenge) -> Score:
-    """Zero-shot: how often is the true sentence the nearest of a picture's candidates?"""
+    """Zero-shot: how often the true sentence is the nearest of a picture's candidates."""
     guesses = cosines(model, challenge).argmax(dim=1).numpy()
     hits = int((guesses == challenge.right).sum())
     return Score(
@@ -95,8 +97,11 @@ def _make(
     one: Callable[[Random, int], tuple[Scene, list[str], int]],
     labels: Sequence[str] | None = None,
 ) -> Challenge:
-    """n pictures by a function of chance and number that gives a scene, its candidates and which
-    is right."""
+    """Draw n pictures.
+
+    `one` takes a random number generator and the number of the picture; it gives a scene, its
+    candidates and which of them is right.
+    """
     rows = [one(Random(f"{key} {seed} {index}"), index) for index in range(n)]
     return Challenge(
         np.stack([scene.draw(size) for scene, _, _ in rows]),
@@ -115,8 +120,8 @@ def _paint(rng: Random, noun: str, model: int = 0) -> str | None:
 
 
 def models(noun: str, n: int = 300, size: int = 64, seed: int = 0) -> Challenge:
-    """Which model of car, which species of flower? Captions say "car" and "flower" for all of
-    them. (Fine-grained classes.)
+    """Which model of car, or which species of flower, is it? Fine-grained classes: captions say
+    "car" and "flower" for all of them.
 
     Raises:
         ValueError: for a noun without named models.
@@ -145,7 +150,7 @@ def models(noun: str, n: int = 300, size: int = 64, seed: int = 0) -> Challenge:
 
 
 def _spots(rng: Random, count: int, size: float, tries: int = 200) -> list[tuple[float, float]]:
-    """Places for things of one size that do not hide each other."""
+    """Places for things of one size at which they do not hide each other."""
     spots: list[tuple[float, float]] = []
     for _ in range(tries):
         spot = rng.uniform(size / 2, 1 - size / 2), rng.uniform(size / 2, 1 - size / 2)
@@ -157,8 +162,8 @@ def _spots(rng: Random, count: int, size: float, tries: int = 200) -> list[tuple
 
 
 def counting(n: int = 300, size: int = 64, seed: int = 0) -> Challenge:
-    """How many, from one to six? All things of a picture are alike, and no smaller where there
-    are more."""
+    """How many things are there, from one to six? All things of a picture look alike, and they are
+    not smaller where there are more of them."""
 
     def one(rng: Random, index: int):
         count, noun, side = index % 6 + 1, rng.choice(WORDS), rng.uniform(0.2, 0.26)
@@ -177,8 +182,8 @@ def counting(n: int = 300, size: int = 64, seed: int = 0) -> Challenge:
 
 
 def distance(n: int = 300, size: int = 64, seed: int = 0) -> Challenge:
-    """How far away is the nearest car: near, some way off or far? Two or three cars stand in a
-    street, the smaller the farther. (As in KITTI.)"""
+    """How far away is the nearest car: near, at some distance or far? Two or three cars stand in a
+    street, smaller the farther away they are (as in KITTI)."""
     sides = {"near": (0.5, 0.62), "middle": (0.28, 0.36), "far": (0.13, 0.18)}
 
     def one(rng: Random, index: int):
@@ -207,11 +212,13 @@ def distance(n: int = 300, size: int = 64, seed: int = 0) -> Challenge:
 def sides(
     n: int = 300, size: int = 64, seed: int = 0, words: tuple[str, str] | None = None
 ) -> Challenge:
-    """Which of two things is to the left of the other? The same words in another order.
+    """Which of two things is to the left of the other? Both sentences have the same words in
+    another order.
 
     Args:
-        words: the same two things in all pictures, so that a linear probe can be asked; by
-            default others each time.
+        n, size, seed: how many pictures, of how many pixels, and which.
+        words: the same two things in all pictures, so that a linear probe can be trained; by
+            default they vary.
     """
 
     def one(rng: Random, index: int):
@@ -241,11 +248,12 @@ def attributes(
     colors: tuple[str, str] | None = None,
 ) -> Challenge:
     """Which of two things has which colour? "a red car and a blue dog" against "a blue car and a
-    red dog": the same words. (Yuksekgonul et al. 2023, Thrush et al. 2022.)
+    red dog": the same words in another order (Yuksekgonul et al. 2023, Thrush et al. 2022).
 
     Args:
-        words, colors: the same in all pictures, so that a linear probe can be asked; by default
-            others each time.
+        n, size, seed: how many pictures, of how many pixels, and which.
+        words, colors: the same in all pictures, so that a linear probe can be trained; by default
+            they vary.
     """
 
     def one(rng: Random, index: int):
@@ -269,12 +277,13 @@ def attributes(
 def negation(
     n: int = 300, size: int = 64, seed: int = 0, words: tuple[str, str] | None = None
 ) -> Challenge:
-    """What is there and what is not? "a dog and no cat" against "a cat and no dog": the same
-    words, under a picture of one of the two.
+    """What is there and what is not? "a dog and no cat" against "a cat and no dog", for a picture
+    of one of the two.
 
     Args:
-        words: the same two things in all pictures, so that a linear probe can be asked; by
-            default others each time.
+        n, size, seed: how many pictures, of how many pixels, and which.
+        words: the same two things in all pictures, so that a linear probe can be trained; by
+            default they vary.
     """
 
     def one(rng: Random, index: int):
@@ -293,11 +302,12 @@ def negation(
 
 
 def written(n: int = 300, size: int = 64, seed: int = 0, text: bool = True) -> Challenge:
-    """A picture of one thing with the name of another written across it: which of the two is it a
-    picture of? (Typographic attack: Goh et al. 2021.)
+    """A picture of one thing with the name of another written across it: which of the two does the
+    model see? (Typographic attack: Goh et al. 2021.)
 
     Args:
-        text: False for the same pictures without the word, to compare with.
+        n, size, seed: how many pictures, of how many pixels, and which.
+        text: False gives the same pictures without the word, to compare with.
     """
 
     def one(rng: Random, index: int):
@@ -329,8 +339,11 @@ def written(n: int = 300, size: int = 64, seed: int = 0, text: bool = True) -> C
 
 
 def digits(n: int = 1797, size: int = 64) -> Challenge:
-    """Real handwritten digits, 8 x 8 pixels each (scikit-learn's, from UCI: Alpaydin and Kaynak
-    1998), made larger: like nothing in the drawn world."""
+    """Real handwritten digits, which are like nothing in the drawn world.
+
+    They come with scikit-learn (from UCI: Alpaydin and Kaynak 1998), have 8 x 8 pixels and are
+    enlarged.
+    """
     from sklearn.datasets import load_digits
 
     found = load_digits()
@@ -367,16 +380,17 @@ def real(
     root: str | Path = "datasets/torchvision",
     download: bool = False,
 ) -> Challenge:
-    """Real pictures that torchvision knows: "MNIST" (LeCun et al. 1998) or "CIFAR10" (Krizhevsky
-    2009), n of them by chance, resized.
+    """Real pictures that torchvision can fetch.
 
     Args:
-        train: of the training set, for a linear probe; else of the test set.
-        root: the folder that holds them, as torchvision lays them out. download: fetch them if
-            they are not there (12 and 170 MB).
+        name: "MNIST" (LeCun et al. 1998) or "CIFAR10" (Krizhevsky 2009).
+        n, size: how many pictures, chosen at random, and their height and width in pixels.
+        train: take them from the training set (for a linear probe) instead of the test set.
+        root: the folder that holds them, as torchvision lays them out.
+        download: fetch them if they are not there (12 and 170 MB).
     Raises:
-        ValueError: for another name. FileNotFoundError: if they are not there and not to be
-            fetched.
+        ValueError: for another name.
+        FileNotFoundError: if they are not there and `download` is False.
     """
     if name not in REAL:
         raise ValueError(f"there is no set {name!r} here; there are {', '.join(REAL)}")

@@ -1,6 +1,7 @@
-"""How good are the features? A linear classifier on top of them, with many labels and with few;
-fine-tuning, and averaging with what was before
-(paper 3.1.5, 3.2, A.3; WiSE-FT: Wortsman et al. 2022). Taught in notebook 05.
+"""How good are the features? (Paper 3.1.5, 3.2, A.3.)
+
+Measured by a linear classifier on top of them, with many labels or few; by fine-tuning; and by
+averaging the weights before and after it (WiSE-FT: Wortsman et al. 2022). Taught in notebook 05.
 """
 
 from __future__ import annotations
@@ -27,14 +28,15 @@ STRENGTHS = np.logspace(-6, 6, 97)  # what the paper sweeps: eight values for ea
 
 
 def features(model, images, batch_size: int = 256) -> np.ndarray:
-    """What the image tower says of pictures before it projects them into the shared space: what
-    linear probes stand on (paper A.3).
+    """The image tower's features before the projection into the shared space, as linear probes use
+    them (paper A.3).
 
     Args:
-        model: a CLIP; of anything else, what `encode_image` gives.
-        images: uint8 (N, H, W, 3) or a `CaptionedImages`.
+        model: a CLIP; of any other model, the result of `encode_image` is taken.
+        images: uint8 (n, H, W, 3) or a `CaptionedImages`.
+        batch_size: pictures at a time.
     Returns:
-        (N, D) float32.
+        (n, D) float32.
     """
     images = np.asarray(getattr(images, "images", images))
     tower = (
@@ -52,8 +54,8 @@ def features(model, images, batch_size: int = 256) -> np.ndarray:
 
 
 def pixels(images, size: int = 16) -> np.ndarray:
-    """The raw pixels of pictures as features, the rival that knows nothing: made size x size, (N,
-    3 size^2) float32 in [0, 1]."""
+    """Raw pixels as features, to compare with: pictures made size x size, as (n, 3 size^2) float32
+    in [0, 1]."""
     x = (
         torch.from_numpy(np.array(getattr(images, "images", images))).permute(0, 3, 1, 2).float()
         / 255
@@ -63,8 +65,13 @@ def pixels(images, size: int = 16) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Probe:
-    """A linear classifier on features: how often it was `right` on the test, the `strength` C
-    that was chosen (the inverse of L2's weight), and `classifier` itself."""
+    """A linear classifier on features.
+
+    Args:
+        test_score: how often it is right on the test.
+        C: the inverse weight of the L2 penalty.
+        classifier: the fitted scikit-learn pipeline.
+    """
 
     test_score: Score
     C: float
@@ -88,8 +95,8 @@ def _fit(x: np.ndarray, y: Sequence[str], C: float) -> Pipeline:
 
 
 def choose_C(x: np.ndarray, y: Sequence[str], val_x: np.ndarray, val_y: Sequence[str]) -> float:
-    """The strength C, of 97 from 1e-6 to 1e6, that does best on validation: seven far apart, then
-    closer and closer around the best (paper A.3)."""
+    """The C that does best on validation, out of 97 from 1e-6 to 1e6: first seven that are far
+    apart are tried, then closer and closer ones around the best (paper A.3)."""
     score: dict[int, float] = {}
     step, around = 16, range(0, len(STRENGTHS), 16)
     while step:
@@ -115,9 +122,10 @@ def linear_probe(
     """Train logistic regression on features, and test it on others.
 
     Args:
-        x, test_x: features (N, D), (M, D). y, test_y: their labels.
-        strength: C; None to choose it on a fifth of the training set that is held out for that,
-            never on the test.
+        x, test_x: features (n, D) and (m, D).
+        y, test_y: their labels.
+        C: the inverse weight of the L2 penalty. None chooses it on a fifth of the training set,
+            held out for that, and never on the test.
         seed: decides which fifth.
     Returns:
         a `Probe`, fitted on all of x.
@@ -163,14 +171,14 @@ def few_shot(
     C: float = 0.1,
     seed: int = 0,
 ) -> dict[int, np.ndarray]:
-    """Linear probes that saw only a few pictures of each class (paper, Figure 6).
+    """Linear probes that see only a few pictures of each class (paper, Figure 6).
 
     Args:
-        x, y, test_x, test_y: as for `linear_probe`; of each class there must be at least
-            max(shots) rows.
-        shots: pictures of each class; draws: for each number, as many probes, each on other
-            pictures.
-        strength: C, the same for all: with so few pictures there are none to choose it by.
+        x, y, test_x, test_y: as for `linear_probe`; each class must have at least max(shots) rows.
+        shots: numbers of pictures of each class.
+        draws: how many probes for each number, each on other pictures.
+        C: the same for all probes, since so few pictures leave none to choose it by.
+        seed: decides which pictures.
     Returns:
         {shots: accuracy in [0, 1] of each draw (draws,)}.
     Raises:
@@ -198,20 +206,22 @@ def few_shot(
 def fine_tune(
     model, data, targets: Sequence[str], labels: Sequence[str], vectors: Tensor, **options
 ):
-    """Train a copy of a CLIP's image tower on labels, from its zero-shot classifier on.
+    """Train a copy of a CLIP's image tower on labels, starting from its zero-shot classifier.
 
-    BatchNorm keeps the statistics that it has, as is usual in fine-tuning: if they follow the new
-    pictures, the weights meet everything else under statistics that are not theirs, and most of
-    what looks forgotten is that (notebook 05 measures it).
+    BatchNorm keeps its statistics, as is usual in fine-tuning. If they followed the new pictures,
+    the weights would meet all other pictures under statistics they do not fit, and that alone would
+    look like forgetting (notebook 05 measures it).
 
     Args:
         model: a CLIP, which is left as it is.
-        data: a `CaptionedImages`. targets: the right label of each picture. labels: C names;
-            vectors: (C, E), their zero-shot classifier.
-        options: of `baselines.supervised`: seen, recipe (a third of a training's learning rate,
-            or less), score, keep_statistics=False, ...
+        data: a `CaptionedImages`.
+        targets: the right label of each picture.
+        labels: C class names.
+        vectors: (C, E), their zero-shot classifier.
+        options: of `baselines.supervised`, such as seen, eval_fn, keep_statistics and recipe (with
+            a third of a training's learning rate, or less).
     Returns:
-        (a `baselines.Classifier`, its `History`).
+        a `baselines.Classifier` and its `History`.
     """
     from miniclip.evaluation.baselines import supervised
 
@@ -221,11 +231,10 @@ def fine_tune(
 
 
 def average(before: nn.Module, after: nn.Module, share: float) -> nn.Module:
-    """A model whose weights lie between those of two of one shape: (1 - share) before + share
-    after (WiSE-FT).
+    """A model with the weights (1 - share) before + share after (WiSE-FT).
 
     Raises:
-        ValueError: if the two are of different shapes.
+        ValueError: if the two models have different shapes.
     """
     between, others = copy.deepcopy(before), after.state_dict()
     if {name: weight.shape for name, weight in between.state_dict().items()} != {

@@ -41,8 +41,8 @@ WIDE = replace(
 
 
 def noise(images: np.ndarray, strength: float = 0.15, seed: int = 0) -> np.ndarray:
-    """Add to every number of uint8 pictures (N, H, W, 3) a random one, of a standard deviation of
-    `strength` times the range."""
+    """Add normally distributed noise to uint8 pictures (n, H, W, 3), with a standard deviation of
+    `strength` times the range of the pixels."""
     return (
         (images + np.random.default_rng(seed).normal(0, 255 * strength, images.shape))
         .round()
@@ -52,8 +52,8 @@ def noise(images: np.ndarray, strength: float = 0.15, seed: int = 0) -> np.ndarr
 
 
 def blur(images: np.ndarray, radius: float = 0.03) -> np.ndarray:
-    """Blur uint8 pictures (N, H, W, 3), with a Gaussian whose standard deviation is `radius`
-    times their width."""
+    """Blur uint8 pictures (n, H, W, 3) with a Gaussian whose standard deviation is `radius` times
+    their width."""
     return np.stack(
         [
             np.asarray(Image.fromarray(image).filter(ImageFilter.GaussianBlur(radius * len(image))))
@@ -63,7 +63,7 @@ def blur(images: np.ndarray, radius: float = 0.03) -> np.ndarray:
 
 
 def _new_colors(n: int, size: int, seed: int) -> CaptionedImages:
-    """Things in colours in which training never showed them."""
+    """Pictures of things in colours that they never have in training."""
     scenes, world = [], replace(HOME, nouns=PAINTABLE)
     for index in range(n):
         rng = Random(f"new colours {seed} {index}")
@@ -106,13 +106,13 @@ SHIFTS: dict[str, Callable[[int, int, int], CaptionedImages]] = {
 
 
 def shifted(n: int = 1000, size: int = 48, seed: int = TEST_SEED) -> dict[str, CaptionedImages]:
-    """The home test and its shifts, n pictures of one of the forty starter things each: {name:
-    pictures}."""
+    """The test at home and under each shift: {name: pictures}, n pictures of one of the forty
+    starter things each."""
     return {name: make(n, size, seed) for name, make in SHIFTS.items()}
 
 
 def which_thing(data: CaptionedImages) -> Question:
-    """What is asked of all these sets, with the same forty labels for each: which thing is it?"""
+    """The question that is asked of all these sets, with the same forty labels: which thing is it?"""
     words = tuple(CONCEPTS[noun].word for noun in STARTER)
     return Question(np.arange(len(data)), data.facts["object"], words, tuple(map(article, words)))
 
@@ -120,8 +120,8 @@ def which_thing(data: CaptionedImages) -> Question:
 def ask_all(
     model, sets: dict[str, CaptionedImages], templates: str = "a picture of {}."
 ) -> dict[str, Score]:
-    """The accuracy on every set: zero-shot of a CLIP, by its own outputs of a supervised
-    `Classifier`."""
+    """The accuracy on every set. A CLIP answers zero-shot; a supervised `Classifier` answers with
+    its own outputs."""
 
     def one(data: CaptionedImages) -> Score:
         q = which_thing(data)

@@ -1,9 +1,8 @@
-"""Comparisons of trainings, too long for a class: each is one command, `python -m miniclip study
-NAME`.
+"""Comparisons of trainings that take too long for a class: `python -m miniclip study NAME`.
 
-A study writes down what it measured part by part, so that it can be stopped and taken up again.
-Their results ship in `results/`, the models that notebooks look at in `checkpoints/`. Taught in
-notebooks 02 and 06 to 08.
+A study writes its result part by part, so that it can be stopped and resumed. The results ship in
+`results/`, and the models that notebooks look at in `checkpoints/`. Taught in notebooks 02 and 06
+to 08.
 """
 
 from __future__ import annotations
@@ -56,8 +55,12 @@ def result(name: str) -> dict:
 
 
 class Log:
-    """A JSON file that grows part by part (a part that is there already is not measured again),
-    and a folder for trained models, if they are to be kept."""
+    """A JSON file that grows part by part, and a folder for trained models.
+
+    Args:
+        path: the file; a part that it holds already is not measured again.
+        models: the folder, or None if models are not to be kept.
+    """
 
     def __init__(self, path: Path, models: Path | None = None):
         self.path, self.models, self.parts = (
@@ -67,8 +70,7 @@ class Log:
         )
 
     def part(self, name: str, measure: Callable[[], object]):
-        """What was measured under a name, JSON-able; measured and written down now if it was not
-        before."""
+        """The result of a part (plain values), measured and written down if it was not before."""
         if name not in self.parts:
             self.parts[name] = measure()
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -78,7 +80,7 @@ class Log:
         return self.parts[name]
 
     def keep(self, name: str, model: CLIP | Baseline, study: str) -> None:
-        """Save a trained model, small, if models are to be kept."""
+        """Save a trained model with weights in fp16, if models are to be kept."""
         if self.models is not None:
             path = self.models / f"{name}.safetensors"
             (
@@ -95,11 +97,11 @@ def figure_2(
     tests: int = 400,
     precision: str | None = None,
 ) -> None:
-    """Contrast (with a transformer or a bag of words to read the text), predict the bag of words,
-    write the caption: the same tower, pictures, order and budget (the paper's Figure 2).
+    """The paper's Figure 2: contrast captions (read by a transformer, or as a bag of words),
+    predict the bag of words, or write the caption, with the same tower, pictures, order and budget.
 
-    The learning rate of each is chosen among four by runs of a quarter of the budget, on pictures
-    that are not the test's.
+    The learning rate of each objective is chosen among four, by runs of a quarter of the budget
+    that are evaluated on pictures other than the test's.
     """
     world = World.starter()
     data = picturebook(pictures, 0, 48, world)
@@ -185,8 +187,8 @@ def robustness(
     tests: int = 500,
     precision: str | None = None,
 ) -> None:
-    """Captions against labels, and a narrow world against a wide one: four trainings of one
-    tower, measured along the way at home and under shift."""
+    """Captions against labels, and a narrow world against a wide one: four trainings of the same
+    tower, evaluated along the way at home and under shift."""
     sets = shifted(tests)
     options = {
         "seen": seen,
@@ -215,8 +217,8 @@ def robustness(
 
 
 def counted_world(n: int, size: int, seed: int, captions: CaptionStyle) -> CaptionedImages:
-    """Pictures of one to six things of a kind, anywhere and small whatever their number, and of
-    single larger ones: n of each."""
+    """2 n pictures: n of one to six things of the same kind, anywhere and of the same small size
+    whatever their number, and n of single larger things."""
     several = World(
         nouns="starter",
         objects={1: 0.25, 2: 0.15, 3: 0.15, 4: 0.15, 5: 0.15, 6: 0.15},
@@ -241,8 +243,8 @@ def repair(
     tests: int = 300,
     precision: str | None = None,
 ) -> None:
-    """Two trainings on the same pictures: captions that never count nor name models and species,
-    and captions that do."""
+    """Two trainings on the same pictures: with captions that never count and never name models and
+    species, and with captions that do."""
     config = CLIPConfig.preset("nano", image_size=64)
     challenges = {
         name: CHALLENGES[name](n=tests, size=64)
@@ -282,8 +284,8 @@ def towers(
     tests: int = 400,
     precision: str | None = None,
 ) -> None:
-    """The paper's two image towers, a vision transformer and a ResNet: accuracy over pictures
-    seen, and pictures a second, measured in turns."""
+    """The paper's two image towers, a vision transformer and a ResNet: accuracy over pictures seen,
+    and pictures a second, measured in turns."""
     data = picturebook(pictures, 0, 64, World.starter())
     test = single_objects(World.starter(), tests, 64)
     presets = ("nano", "nano-resnet")
