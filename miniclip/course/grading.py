@@ -342,9 +342,8 @@ def _end(process: subprocess.Popen) -> None:
 def _limit(seconds: float):
     """Interrupt the main thread after so many seconds, as Ctrl-C does; on Windows not before a
     call to the system comes back."""
-    signal.signal(
-        signal.SIGINT, signal.default_int_handler
-    )  # it is ignored where a shell started us in the background
+    # A shell that starts programs in the background makes them ignore Ctrl-C; undo that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     timer = threading.Timer(
         seconds,
         (

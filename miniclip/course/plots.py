@@ -32,9 +32,8 @@ INK = {
     "text": "#E69F00",
     "label": "#882255",
 }
-SHADES = LinearSegmentedColormap.from_list(
-    "shades", ["white", INK["image"]]
-)  # of a matrix: the higher, the darker
+# The colours of a matrix: the higher the value, the darker the cell.
+SHADES = LinearSegmentedColormap.from_list("shades", ["white", INK["image"]])
 SIZES = {
     "font.size": 12,
     "axes.titlesize": 13,
@@ -345,9 +344,8 @@ def curves(
         )
     for name, at in (levels or {}).items():
         axis.axhline(at, color="#555555", linestyle=":")
-        left = all(
-            abs(values[0] - at) > abs(values[-1] - at) for values in series.values()
-        )  # where the curves are farther away
+        # Write the name of the level where the curves are farther away from it.
+        left = all(abs(values[0] - at) > abs(values[-1] - at) for values in series.values())
         axis.annotate(
             name,
             (0 if left else 1, at),

@@ -107,7 +107,7 @@ class Baseline(nn.Module):
         return self.clip.tokenizer
 
     def class_scores(self, images: Tensor, names: Sequence[str]) -> Tensor:
-        """Scores for C class names: preprocessed pictures (B, 3, S, S) -> (B, C). The largest wins."""
+        """Scores for C class names: preprocessed pictures (B, 3, S, S) -> (B, C)."""
         raise NotImplementedError
 
 
@@ -284,7 +284,7 @@ class BagOfWords(Baseline):
 
 
 def _bag(tokens: Tensor, config: CLIPConfig) -> Tensor:
-    """Which tokens occur in each text: ids (B, T) -> 0 or 1 (B, V). Marks and padding do not count."""
+    """Which tokens occur in each text: ids (B, T) -> 0 or 1 (B, V). Marks and padding are left out."""
     bag = torch.zeros(len(tokens), config.vocab_size, device=tokens.device).scatter_(1, tokens, 1.0)
     bag[:, : config.end_token + 1] = 0  # padding, start and end
     return bag
@@ -335,11 +335,12 @@ class Captioner(Baseline):
         """Write a caption of at most `longest` tokens for each picture (anything that `preprocess`
         takes), always with the likeliest next token (greedy decoding)."""
         patches = self.read(self.clip.preprocess(images))
+        # Every text begins with the start mark.
         tokens = (
             self.tokenizer([""], self.config.context_length)[:, :1]
             .to(patches.device)
             .expand(len(patches), -1)
-        )  # the mark of the start
+        )
         while (
             tokens.shape[1] <= min(longest, self.config.context_length - 1)
             and not (tokens == self.config.end_token).any(dim=1).all()

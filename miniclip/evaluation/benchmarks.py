@@ -16,9 +16,8 @@ from miniclip.retrieval import Recall, evaluate_retrieval
 from miniclip.zeroshot import Score, classifier, evaluate, image_features, wilson
 
 TEST_SEED = 1_000_000  # pictures of this seed and above are for tests: never train on them
-CHOICE_SEED = (
-    TEST_SEED + 1
-)  # pictures to choose a recipe or to watch a training by, so that the test is spared
+# Pictures to choose a recipe or to watch a training by, so that the test is spared.
+CHOICE_SEED = TEST_SEED + 1
 
 
 @dataclass(frozen=True)

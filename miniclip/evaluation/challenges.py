@@ -24,9 +24,8 @@ from miniclip.zeroshot import Score, image_features, text_features, wilson
 
 NUMBER_WORDS = NUMBERS[1:]  # one to six
 DISTANCES = {"near": "close by", "middle": "some way off", "far": "far away"}
-WORDS = tuple(
-    noun for noun in STARTER if CONCEPTS[noun].word == noun and plural(noun) != noun
-)  # one meaning, one word, and a plural of its own
+# Nouns that have a single meaning, a single word, and a plural that differs from it.
+WORDS = tuple(noun for noun in STARTER if CONCEPTS[noun].word == noun and plural(noun) != noun)
 PAINTABLE = tuple(noun for noun in WORDS if set(CONCEPTS[noun].art) == set(CONCEPTS[noun].family))
 
 
@@ -366,10 +365,11 @@ def digits(n: int = 1797, size: int = 64) -> Challenge:
     )
 
 
+# Data sets of torchvision, with the sentence that a model is asked with.
 REAL = {
     "MNIST": "a picture of the number {}.",
     "CIFAR10": "a picture of {}.",
-}  # sets of torchvision, and what to ask of them
+}
 
 
 def real(

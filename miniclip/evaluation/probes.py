@@ -79,18 +79,15 @@ class Probe:
 
 
 def _fit(x: np.ndarray, y: Sequence[str], C: float) -> Pipeline:
-    probe = make_pipeline(
-        StandardScaler(), LogisticRegression(C=C, max_iter=1000)
-    )  # L-BFGS, as in the paper
+    # LogisticRegression uses L-BFGS, as the paper does.
+    probe = make_pipeline(StandardScaler(), LogisticRegression(C=C, max_iter=1000))
     # On few numbers threads only wait for each other: a sweep on the pixels of 240 pictures took
     # ten times as long on two of them.
     with threadpool_limits(1 if x.size < 2_000_000 else None), warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", ConvergenceWarning
-        )  # the paper, too, stops after 1,000 iterations
-        warnings.filterwarnings(
-            "ignore", "The number of unique classes"
-        )  # it is, with one picture of each
+        # The paper, too, stops after 1,000 iterations.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        # With one picture of each class, scikit-learn warns that every row has its own class.
+        warnings.filterwarnings("ignore", "The number of unique classes")
         return probe.fit(x, y)
 
 

@@ -35,9 +35,10 @@ HOME = World(
     places=tuple(place for place in PLACES if place not in NEW_PLACES),
     excluded_pairs=NEW_COLORS,
 )
+# A wide world: it contains four of the eight shifts, as captioned pictures of the web would.
 WIDE = replace(
     HOME, places=tuple(PLACES), styles={"full": 0.85, "sketch": 0.15}, excluded_pairs=frozenset()
-)  # has four of the eight shifts in it, as a web of captioned pictures would
+)
 
 
 def noise(images: np.ndarray, strength: float = 0.15, seed: int = 0) -> np.ndarray:
@@ -112,7 +113,7 @@ def shifted(n: int = 1000, size: int = 48, seed: int = TEST_SEED) -> dict[str, C
 
 
 def which_thing(data: CaptionedImages) -> Question:
-    """The question that is asked of all these sets, with the same forty labels: which thing is it?"""
+    """The question that is asked of all these sets, with the same forty labels: which thing?"""
     words = tuple(CONCEPTS[noun].word for noun in STARTER)
     return Question(np.arange(len(data)), data.facts["object"], words, tuple(map(article, words)))
 

@@ -106,9 +106,8 @@ def figure_2(
     world = World.starter()
     data = picturebook(pictures, 0, 48, world)
     choice, test = (single_objects(world, tests, 48, seed) for seed in (CHOICE_SEED, TEST_SEED))
-    spare = single_objects(
-        world, min(100, tests), 48, CHOICE_SEED + 1
-    )  # without labels, to see what a rival says of any picture
+    # Pictures without labels, to measure what a baseline scores on any picture.
+    spare = single_objects(world, min(100, tests), 48, CHOICE_SEED + 1)
 
     def naming(pictures: CaptionedImages):
         q = questions(pictures)["object"]

@@ -128,10 +128,11 @@ class LossLab(Lab):
             caption_features(model, first)[0],
         )
         plain = [caption.lower().strip(".") for caption in self.captions]
+        # Two pictures with the same caption, if there are any.
         self.same = next(
             ([plain.index(text), row] for row, text in enumerate(plain) if plain.index(text) < row),
             [0, 0],
-        )  # two pictures with one caption
+        )
         wide = ui.Layout(width="420px")
         named = {"description_width": "110px"}
         self.temperature = ui.FloatLogSlider(

@@ -109,13 +109,13 @@ class PromptLab(Lab):
         self.tries: list[Try] = []
         self.own: Tensor | None = None  # the vector of an uploaded picture, and how it looks
         self.thumbnail = ""
-        known = np.nonzero(self.targets != "")[
-            0
-        ]  # a thing that was not painted has no colour to ask for
+        # A thing that was not painted has no colour to ask for.
+        known = np.nonzero(self.targets != "")[0]
+        # The rows of the pictures that prompts are chosen by, and of those that they are tested on.
         self.splits = {
             "choose": known[::2],
             "test": known[1::2],
-        }  # what `zeroshot.evaluate` is asked about
+        }
         self.index, self.revealed = int(known[0]), False
         self.kept = 0  # sentences that are never forgotten: those of the sets
         self._remember(
@@ -156,9 +156,8 @@ class PromptLab(Lab):
             layout=ui.Layout(width="380px"),
             style={"description_width": "90px"},
         )
-        self.gallery = [
-            int(row) for row in self.splits["choose"][:gallery]
-        ]  # never of the hidden split
+        # The gallery shows pictures to choose prompts by, never those of the hidden test.
+        self.gallery = [int(row) for row in self.splits["choose"][:gallery]]
         self.pictures = [
             ui.Button(
                 description=str(number + 1),
@@ -183,9 +182,8 @@ class PromptLab(Lab):
         self.reveal.on_click(lambda _: self.note("test"))
         self.export.on_click(lambda _: self.link())
         self.says, self.score, self.log, self.file = ui.HTML(), ui.HTML(), ui.HTML(), ui.HTML()
-        whole = ui.Layout(
-            flex="0 0 auto", margin="0 12px 0 0"
-        )  # neither is cut where there is little room
+        # Controls with this layout keep their full width where there is little room.
+        whole = ui.Layout(flex="0 0 auto", margin="0 12px 0 0")
         gallery_row = ui.HBox(
             [
                 ui.VBox([ui.HTML(picture(data.images[row], 72)), button])
@@ -227,9 +225,8 @@ class PromptLab(Lab):
         if new := [
             sentence for sentence in dict.fromkeys(sentences) if sentence not in self.vectors
         ]:
-            for old in list(self.vectors)[
-                self.kept : max(self.kept, len(self.vectors) - 20_000)
-            ]:  # the oldest of those typed
+            # Forget the vectors of the texts that were typed longest ago.
+            for old in list(self.vectors)[self.kept : max(self.kept, len(self.vectors) - 20_000)]:
                 del self.vectors[old]
             self.vectors.update(zip(new, text_features(self.model, new)))
 
