@@ -284,7 +284,7 @@ class BagOfWords(Baseline):
 
 
 def _bag(tokens: Tensor, config: CLIPConfig) -> Tensor:
-    """Which tokens occur in each text: ids (B, T) -> 0 or 1 (B, V). Marks and padding are left out."""
+    """Which tokens occur in each text, marks and padding left out: (B, T) -> 0 or 1, (B, V)."""
     bag = torch.zeros(len(tokens), config.vocab_size, device=tokens.device).scatter_(1, tokens, 1.0)
     bag[:, : config.end_token + 1] = 0  # padding, start and end
     return bag
