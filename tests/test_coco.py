@@ -411,7 +411,8 @@ def test_the_command_line_fetches_and_tells_how_to_go_on(world, tmp_path):
         ({"split": "test2017"}, "split is train2017 or val2017, not 'test2017'"),
         ({"connections": 100}, "connections is 100; expected 1 to 32"),
         ({"size": 3}, "size is 3; expected"),
-        ({"images": 0}, "limit is 0; expected"),
+        ({"images": 0}, "images is 0; expected 1 or more"),
+        ({"images": -3}, "images is -3; expected 1 or more"),
     ],
 )
 def test_bad_arguments_get_a_sentence(world, tmp_path, options, sentence):

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from miniclip import Tokenizer
+from miniclip.tokenizer import trim
 
 CAPTIONS = [
     "A dog on the beach.",
@@ -84,3 +85,14 @@ def test_json_holds_all_of_it_and_training_is_repeatable(tokenizer):
 
 def test_the_vocabulary_is_no_larger_than_asked(tokenizer):
     assert 259 <= len(tokenizer) <= 320  # 256 bytes and three marks at least
+
+
+def test_trimming_leaves_the_longest_text_and_may_round_its_length_up(tokenizer):
+    tokens = tokenizer(["a dog", "a red car in the street"], 77)
+    longest = int((tokens != 0).sum(dim=1).max())  # marks included, padding is 0
+    assert torch.equal(trim(tokens, tokenizer.end), tokens[:, :longest])
+    rounded = trim(tokens, tokenizer.end, multiple=16)
+    assert rounded.shape[1] % 16 == 0 and longest <= rounded.shape[1] < longest + 16
+    assert torch.equal(rounded, tokens[:, : rounded.shape[1]])
+    assert trim(tokens, tokenizer.end, multiple=50).shape[1] in (50, 77)
+    assert trim(tokens, tokenizer.end, multiple=1000).shape[1] == 77  # no more than there are

@@ -19,7 +19,13 @@ from miniclip import CLIPConfig, Recipe, checkpoint, train
 from miniclip.data import CaptionedImages, picturebook
 from miniclip.training.augmentation import augment, downsample
 from miniclip.training.batches import Batches, random_numbers
-from miniclip.training.optimizers import Muon, make_optimizers, orthogonal, schedule
+from miniclip.training.optimizers import (
+    Muon,
+    make_optimizers,
+    orthogonal,
+    schedule,
+    set_learning_rates,
+)
 
 SMALL = CLIPConfig(
     image_size=32,
@@ -300,6 +306,23 @@ def test_a_trained_model_can_be_trained_further_and_is_left_as_it_is(data, tmp_p
             device="cpu",
             progress=False,
         )
+
+
+def test_a_learning_rate_may_be_a_number_or_a_tensor():
+    """A recorded step on a GPU reads tensors anew each time; the result is the same."""
+    ends = []
+    for rate in (0.1, torch.tensor(0.1)):
+        torch.manual_seed(0)
+        weight = torch.nn.Parameter(torch.randn(6, 4))
+        weight.grad = torch.randn(6, 4)
+        muon = Muon([weight], lr=rate, weight_decay=0.5)
+        muon.param_groups[0]["peak_lr"] = 0.1
+        for share in (1.0, 0.25):
+            set_learning_rates([muon], share)
+            muon.step()
+        ends.append((weight.detach(), float(muon.param_groups[0]["lr"])))
+    assert torch.allclose(ends[0][0], ends[1][0]) and ends[0][1] == pytest.approx(0.025)
+    assert ends[1][1] == pytest.approx(0.025)
 
 
 def test_a_compiled_tower_learns_the_same(data, monkeypatch):

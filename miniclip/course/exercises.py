@@ -1,7 +1,7 @@
-"""Exercises that check themselves, in sentences that teach.
+"""Exercises that check themselves and answer in sentences that teach.
 
-Used at the end of every notebook: `answer("01.guesser", 3.14)`; and in homework, where functions
-are handed in: `check("hw1.info_nce", info_nce)`.
+Used at the end of every notebook, as in `answer("01.guesser", 3.14)`, and in homework, where
+functions are handed in, as in `check("hw1.info_nce", info_nce)`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,14 @@ __all__ = ["EXERCISES", "Exercise", "answer", "check"]
 
 @dataclass(frozen=True)
 class Exercise:
-    """A question, its right answer (a number or one of the words that the question offers), how
-    far off a number may be, a hint."""
+    """A question.
+
+    Args:
+        question: its text.
+        right: the answer: a number, or one of the words that the question offers.
+        hint: for a wrong answer.
+        tolerance: how far off a number may be.
+    """
 
     question: str
     right: float | str
@@ -247,11 +253,11 @@ EXERCISES = {
 
 
 def answer(name: str, given=None) -> None:
-    """Ask an exercise, or say whether an answer is right; the right one is never shown.
+    """Show an exercise, or say whether an answer is right. The right answer is never shown.
 
     Args:
         name: of the exercise, such as "01.guesser".
-        given: the answer; None to see the question.
+        given: the answer; None shows the question.
     Raises:
         ValueError: if there is no such exercise.
     """

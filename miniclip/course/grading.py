@@ -1,10 +1,10 @@
-"""Homework from both ends: students' versions made of solutions, as nbgrader makes them, and a
-folder of submissions graded into a CSV.
+"""Homework for teachers: students' versions are made from the solutions, and a folder of
+submissions is graded into a CSV file.
 
-A submission is run with the student's code and the solution's own checks, in a process of its own
-with a time limit. That protects the teacher
-from mistakes, not from malice: what students hand in is run as it is, so run it where nothing can
-be lost. See `notebooks/README.md`.
+Notebooks carry nbgrader's metadata, so nbgrader can be used as well. A submission runs with the
+student's code and the solution's own checks, in a process of its own with a time limit. That
+protects the teacher from mistakes, not from malice: submissions are run as they are, so run them
+where nothing can be lost. See `notebooks/README.md`.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ STUBS = {
 
 
 def _marks(cell: NotebookNode) -> NotebookNode:
-    """What nbgrader knows of a cell: grade_id, points, and whether it is for a solution, a grade,
+    """nbgrader's metadata of a cell: grade_id, points, and whether it is a solution, graded, or
     locked."""
     return cell.metadata.get(
         "nbgrader", NotebookNode(grade=False, solution=False, locked=False, grade_id="")
@@ -45,13 +45,13 @@ def _marks(cell: NotebookNode) -> NotebookNode:
 
 
 def _is_check(cell: NotebookNode) -> bool:
-    """Whether it is a cell that gives points by itself."""
+    """Whether a cell gives points automatically."""
     return cell.cell_type == "code" and _marks(cell).grade and not _marks(cell).solution
 
 
 def _without(source: str, what: str, stub: list[str]) -> str:
-    """Source with each region between `BEGIN what` and `END what` replaced by the stub, indented
-    alike."""
+    """Replace each region of a source between `BEGIN what` and `END what` by the stub, with the
+    same indentation."""
     lines, inside = [], False
     for line in source.split("\n"):
         if f"BEGIN {what}" in line:
@@ -67,11 +67,11 @@ def _without(source: str, what: str, stub: list[str]) -> str:
 
 
 def student_version(solution: NotebookNode) -> NotebookNode:
-    """What students get of a solution: no solutions, hidden tests or outputs, checks locked; as
-    `nbgrader generate_assignment` makes it.
+    """The students' version of a solution: without solutions, hidden tests and outputs, and with
+    locked checks, as `nbgrader generate_assignment` makes it.
 
     Raises:
-        ValueError: if a region is begun and not ended.
+        ValueError: if a region begins and does not end.
     """
     notebook = copy.deepcopy(solution)
     for cell in notebook.cells:
@@ -96,7 +96,7 @@ def student_version(solution: NotebookNode) -> NotebookNode:
 
 
 def _checksum(cell: NotebookNode) -> str:
-    """By which nbgrader tells whether a cell was changed."""
+    """The checksum by which nbgrader notices that a cell was changed."""
     marks = _marks(cell)
     parts = [
         cell.source,
@@ -110,7 +110,8 @@ def _checksum(cell: NotebookNode) -> str:
 
 
 def write_students(homework: Path = HOMEWORK) -> list[Path]:
-    """Write the students' version of each notebook in `solutions` beside that folder: the paths."""
+    """Write the students' version of each notebook in `solutions` beside that folder, and return
+    their paths."""
     written = []
     for path in sorted((homework / "solutions").glob("*.ipynb")):
         nbformat.write(student_version(nbformat.read(path, as_version=4)), homework / path.name)
@@ -120,8 +121,8 @@ def write_students(homework: Path = HOMEWORK) -> list[Path]:
 
 @dataclass
 class Grade:
-    """A graded submission: who, which assignment, points by check, those to be given by a reader,
-    and what went wrong, in sentences."""
+    """A graded submission: the student, the assignment, the points of each check, the points that a
+    reader has to give, and sentences about what went wrong."""
 
     name: str
     assignment: str = ""
@@ -132,7 +133,7 @@ class Grade:
 
     @property
     def total(self) -> float:
-        """The points that the checks gave."""
+        """The sum of the points that the checks gave."""
         return sum(self.points.values())
 
 
@@ -143,19 +144,19 @@ def grade(
     solutions: str | Path | None = None,
     progress: bool = True,
 ) -> list[Grade]:
-    """Grade a folder of submissions; one that is broken, loops or crashes stops nothing.
+    """Grade a folder of submissions. A submission that is broken, never ends or crashes does not
+    stop the others.
 
     Args:
-        folder: holds notebooks, or folders named by students that hold them.
-        out: CSV file to write: a row for each submission, a column for each check.
+        folder: holds notebooks, or a folder of notebooks for each student.
+        out: CSV file to write, with a row for each submission and a column for each check.
         timeout: seconds for a whole submission; a single cell may take half of it.
-        solutions: folder of the assignments with their solutions; by default the ones of this
-            project.
-        progress: say a line for each.
+        solutions: folder of the assignments with their solutions; by default those of this project.
+        progress: print a line for each submission.
     Returns:
-        a `Grade` for each submission, by name.
+        a `Grade` for each submission, ordered by name.
     Raises:
-        FileNotFoundError: if there is no such folder, no notebook in it, or no solution.
+        FileNotFoundError: if the folder, notebooks in it, or a solution is missing.
     """
     folder, solutions = Path(folder), Path(solutions or HOMEWORK / "solutions")
     found = sorted(
@@ -187,7 +188,7 @@ def grade(
 
 
 def write_csv(grades: list[Grade], out: str | Path) -> None:
-    """A row for each submission: name, assignment, total, of, to_read, then a column for each
+    """Write a row for each submission: name, assignment, total, of, to_read, a column for each
     check, and what went wrong."""
     checks = sorted({check for one in grades for check in one.points})
     with open(out, "w", newline="", encoding="utf-8") as file:
@@ -257,8 +258,8 @@ def _grade_one(name: str, path: Path, originals: dict[str, NotebookNode], timeou
 
 
 def merged(submission: NotebookNode, original: NotebookNode) -> NotebookNode:
-    """A submission with the checks of the original: changed ones are put right, and those that
-    are gone come at the end."""
+    """A submission with the checks of the original: changed checks are restored, and missing ones
+    are appended at the end."""
     notebook, checks = (
         copy.deepcopy(submission),
         {_marks(cell).grade_id: cell for cell in original.cells if _is_check(cell)},
@@ -278,8 +279,8 @@ def merged(submission: NotebookNode, original: NotebookNode) -> NotebookNode:
 
 
 def _run(notebook: NotebookNode, timeout: float) -> tuple[list[dict], str]:
-    """Run the code cells in a process of their own: what became of each, and what became of the
-    process."""
+    """Run the code cells in a process of their own. Returns the result of each cell, and what
+    happened to the process."""
     code = [
         {
             "cell": number,
@@ -328,7 +329,7 @@ def _run(notebook: NotebookNode, timeout: float) -> tuple[list[dict], str]:
 
 
 def _end(process: subprocess.Popen) -> None:
-    """End a process, and on systems that have groups of them all that it started."""
+    """End a process, and everything it started where the system has process groups."""
     if os.name == "posix":
         try:
             os.killpg(process.pid, signal.SIGKILL)
@@ -340,8 +341,8 @@ def _end(process: subprocess.Popen) -> None:
 
 @contextmanager
 def _limit(seconds: float):
-    """Interrupt the main thread after so many seconds, as Ctrl-C does; on Windows not before a
-    call to the system comes back."""
+    """Interrupt the main thread after some seconds, as Ctrl-C does. On Windows that waits until a
+    call of the operating system returns."""
     # A shell that starts programs in the background makes them ignore Ctrl-C; undo that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     timer = threading.Timer(
@@ -361,8 +362,8 @@ def _limit(seconds: float):
 
 
 def work(task: Path, report: Path) -> None:
-    """What the process of a submission does: run each cell, and write down at once what became of
-    it."""
+    """Run each cell of a submission, and write its result down at once; this is what the process of
+    a submission does."""
     from IPython.core.interactiveshell import InteractiveShell
     from IPython.utils.capture import capture_output
 

@@ -1,8 +1,8 @@
-"""Every figure that the notebooks and the command line show, each with a text for those who
-cannot see it.
+"""Every figure that the notebooks and the command line show, each with a text for those who cannot
+see it.
 
-Colours are Okabe and Ito's, which colour-blind readers can tell apart, and mean the same thing
-everywhere: see `INK`.
+The colours are those of Okabe and Ito, which colour-blind readers can tell apart. A colour means
+the same thing in every figure: see `INK`.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ SIZES = {
 
 
 class Plot(Figure):
-    """A matplotlib figure that notebooks show with its `alt` text, which says what is to be seen,
-    in words and numbers."""
+    """A matplotlib figure with an alternative text that says in words and numbers what can be seen.
+    Notebooks show both."""
 
     alt = ""
 
@@ -69,15 +69,15 @@ class Plot(Figure):
 
 
 def numbers(values) -> np.ndarray:
-    """Numbers to draw, from a list, an array, or a tensor on any device."""
+    """Numbers to draw as an array, from a list, an array, or a tensor on any device."""
     return values.detach().cpu().numpy() if hasattr(values, "detach") else np.asarray(values)
 
 
 def subplots(
     rows: int = 1, columns: int = 1, size: tuple[float, float] = (6, 4), **options
 ) -> tuple[Plot, np.ndarray]:
-    """A figure of `size` inches and its axes (rows, columns), without pyplot, so that nothing is
-    shown twice."""
+    """A figure of `size` inches and its axes (rows, columns). It is made without pyplot, so that
+    notebooks do not show it twice."""
     from matplotlib import rc_context
 
     with rc_context(SIZES):
@@ -86,8 +86,8 @@ def subplots(
 
 
 def contact_sheet(data, count: int = 12, columns: int = 6, width: int = 20) -> Plot:
-    """Pictures of a `CaptionedImages` with their first caption under each, `width` letters a line
-    and four lines at most."""
+    """Pictures of a `CaptionedImages`, each with its first caption below, in at most four lines of
+    `width` letters."""
     count = min(count, len(data))
     rows = -(-count // columns)
     wrapped = [
@@ -115,13 +115,16 @@ def guesses(
     top: int = 3,
     title: str = "",
 ) -> Plot:
-    """Pictures beside the model's likeliest labels as bars; the true label's bar is green, a
-    wrong first guess orange.
+    """Pictures beside the model's likeliest labels as bars. The bar of the true label is green, a
+    wrong first guess is orange.
 
     Args:
-        images: N pictures, uint8 (N, H, W, 3).
+        images: n pictures, uint8 (n, H, W, 3).
         answers: for each picture {label: probability}, likeliest first, as `classify` gives them.
         truth: the right label of each picture, if known.
+        columns: pictures in a row.
+        top: labels shown for each picture.
+        title: of the figure.
     """
     rows = -(-len(images) // columns)
     figure, axes = subplots(rows, 2 * columns, (4.1 * columns, 1.85 * rows + 0.4))
@@ -167,8 +170,7 @@ def matches(
     columns: int = 3,
     title: str = "",
 ) -> Plot:
-    """Pictures with the captions that a model finds for each, right ones green: a look at
-    retrieval."""
+    """Retrieval: pictures with the captions that a model finds for each, right ones in green."""
     rows = -(-len(images) // columns)
     figure, axes = subplots(
         rows, 2 * columns, (5.6 * columns, 2.1 * rows + 0.4), width_ratios=[1, 1.6] * columns
@@ -201,7 +203,7 @@ def matches(
 
 
 def plot_history(history) -> Plot:
-    """Loss, and each score, over pictures seen."""
+    """The loss and every score of a `History` over pictures seen."""
     names = [
         name
         for name in dict.fromkeys(key for row in history.rows for key in row)
@@ -232,8 +234,8 @@ def similarity(
     limits: tuple[float, float] | None = None,
     rows_are: Sequence[str] = (),
 ) -> Plot:
-    """A similarity matrix (rows pictures, or what `rows_are`; columns texts) with the pictures
-    and texts at its edges, numbers in its cells, and its diagonal framed."""
+    """A similarity matrix with numbers in its cells and a frame around its diagonal. Rows are
+    pictures (or what `rows_are` says), columns are texts; both are drawn at the edges."""
     values = numbers(matrix).astype(float)
     rows, columns = values.shape
     figure, ((axis,),) = subplots(1, 1, (1.5 + 0.95 * columns, 1.9 + 0.8 * rows))
@@ -309,11 +311,21 @@ def curves(
     percent: bool = False,
     **limits,
 ) -> Plot:
-    """Some curves over a common x, named in a legend; `marks` are dashed lines at an x, `levels`
-    dotted ones at a y, named too; `log` is the base of a logarithmic x;
-    `bands` shade the interval around each point of a curve, and `shaded` says which one; curves
-    named in `dashed` are drawn so, on top, in black where `inks` says nothing; `percent` writes y
-    so."""
+    """Curves over a common x, named in a legend.
+
+    Args:
+        x: positions of the points.
+        series: {name: the values of a curve}.
+        xlabel, ylabel, title: texts of the figure.
+        log: base of a logarithmic x, or 0 for a linear one.
+        marks: {name: x} for dashed vertical lines.
+        levels: {name: y} for dotted horizontal lines.
+        bands: an interval around each point of a curve; `shaded` names what the band is.
+        dashed: names of curves that are drawn dashed and on top, in black unless `inks` says
+            otherwise.
+        inks: colours of curves by name.
+        percent: write y in percent.
+    """
     figure, ((axis,),) = subplots(1, 1, size)
     palette = ["#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#CC79A7"]
     for number, (name, values) in enumerate(series.items()):
@@ -387,8 +399,7 @@ def bars(
     percent: bool = True,
     limit: float | None = None,
 ) -> Plot:
-    """Horizontal bars with their numbers, 95 % intervals as whiskers where given, and chance as a
-    dashed line."""
+    """Horizontal bars with numbers, 95 % intervals as whiskers, and chance as a dashed line."""
     figure, ((axis,),) = subplots(1, 1, (8, 0.9 + 0.5 * len(values)))
     names, heights = list(values), list(values.values())
     axis.barh(range(len(names)), heights, color=inks or INK["image"], height=0.7)
@@ -431,7 +442,7 @@ def pairs(
     title: str = "",
     chance: bool = True,
 ) -> Plot:
-    """A few bars for each task, side by side, one for each of `names`: `Score`s with their 95 %
+    """A group of bars for each task, one bar for each of `names`: `Score`s with their 95 %
     intervals as whiskers, and chance as a dashed tick."""
     height = 0.8 / len(names)
     figure, ((axis,),) = subplots(1, 1, (9, 1.1 + 0.34 * len(names) * len(scores)))
@@ -473,8 +484,8 @@ def pairs(
 
 
 def confusion(counts: np.ndarray, labels: Sequence[str], title: str = "") -> Plot:
-    """What is taken for what: rows the truth, columns the guess, counts in the cells that are not
-    zero; blue is right, orange a mistake."""
+    """A confusion matrix: rows are true labels, columns are guesses, and cells hold counts above
+    zero. Right answers are blue, mistakes orange."""
     size = 2.2 + 0.42 * len(labels)
     figure, ((axis,),) = subplots(1, 1, (size + 0.6, size))
     full = np.where(
@@ -503,15 +514,15 @@ def heat(
     mark: tuple[int, int] | None = None,
     name: str = "map",
 ) -> Plot:
-    """Maps of places, brighter where a number is high, each on a scale of its own: over a
-    picture, which is shown by itself first, or without one.
+    """Maps over the places of a picture, brighter where a number is higher, each on its own scale.
+    The picture itself is shown first, if there is one.
 
     Args:
         maps: (rows, columns) each; numbers below zero are drawn as zero.
-        titles: one for each.
-        image: uint8 (H, W, 3) that they belong to.
+        titles: one for each map.
+        image: uint8 (H, W, 3), the picture that they belong to.
         mark: a place (row, column) to point out.
-        name: what the numbers are, for the alt text.
+        name: what the numbers are, for the alternative text.
     """
     maps = [numbers(values) for values in maps]
     first = [] if image is None else [image]
@@ -563,8 +574,8 @@ def points(
     ylabel: str = "",
     links: int = 0,
 ) -> Plot:
-    """Groups of points (n, 2) in the plane, with some notes beside points; the first `links` rows
-    of the first two groups are joined by lines."""
+    """Groups of points (n, 2) in the plane, with notes beside some. The first `links` points of the
+    first two groups are joined by lines."""
     figure, ((axis,),) = subplots(1, 1, (9, 6.5))
     marks = iter("osD^vPX*<>")
     for name, xy in groups.items():
@@ -600,14 +611,16 @@ def robustness(
     columns: int = 4,
     title: str = "Equally good at home: which is better away?",
 ) -> Plot:
-    """Effective robustness (Taori et al. 2020): a panel for each shift, accuracy under it over
-    accuracy at home, a line for each model along its training.
+    """Effective robustness (Taori et al. 2020): a panel for each shift, with accuracy under the
+    shift over accuracy at home, and a line for each model along its training.
 
     Args:
-        lines: {model: {shift: [(accuracy at home, accuracy under the shift), ...]}}, accuracies
-            in [0, 1].
+        lines: {model: {shift: [(accuracy at home, accuracy under the shift), ...]}}, accuracies in
+            [0, 1].
         n: test pictures behind each accuracy, for the 95 % intervals.
         inks: the colour of each model.
+        columns: panels in a row.
+        title: of the figure.
     """
     from miniclip.zeroshot import wilson
 

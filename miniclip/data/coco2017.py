@@ -373,6 +373,8 @@ def coco(
     """
     if split not in SPLITS:
         raise ValueError(f"split is {' or '.join(SPLITS)}, not {split!r}")
+    if images is not None and images < 1:
+        raise ValueError(f"images is {images}; expected 1 or more, or None for all")
     if not 1 <= connections <= 32:
         raise ValueError(
             f"connections is {connections}; expected 1 to 32, so that the server is not overrun"

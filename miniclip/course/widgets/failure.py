@@ -10,14 +10,14 @@ from miniclip.zeroshot import inverse_temperature, wilson
 
 
 class FailureLab(Lab):
-    """Choose a task that CLIP is poor at, and look at its mistakes, or at all its answers.
+    """Choose a task that CLIP is poor at, and look at its mistakes or at all its answers.
 
-    What it shows can be had from `challenges.cosines` and `challenges.choose`.
+    `challenges.cosines` and `challenges.choose` give the same numbers.
 
     Args:
         model: anything with `encode_image` and `encode_text`.
-        tasks: {name: a `challenges.Challenge`}; by default all of `challenges.CHALLENGES`, with
-            60 pictures each.
+        tasks: {name: a `challenges.Challenge`}; by default all of `challenges.CHALLENGES`, with 60
+            pictures each.
         page: pictures shown at a time.
     """
 
@@ -45,7 +45,7 @@ class FailureLab(Lab):
         self._watch(self.task, self.only, self.page)
 
     def rows(self) -> list[int]:
-        """Which pictures of the task are to be looked at."""
+        """The row numbers of the pictures to look at."""
         task, guesses = (
             self.tasks[self.task.value],
             self.probabilities[self.task.value].argmax(dim=1),

@@ -22,9 +22,18 @@ from miniclip.zeroshot import image_features
 
 @dataclass(frozen=True)
 class LossView:
-    """A batch as the losses see it: (B, B) cosines, each row's probabilities, the loss's gradient
-    by each cosine, and that as a share of the whole push; in nats `rows`, `columns`, their mean
-    `loss`, the sigmoid loss."""
+    """What the losses see of a batch of B pairs.
+
+    Args:
+        cosines: of each picture with each text, (B, B).
+        probabilities: of each text for a picture, (B, B); rows add up to 1.
+        gradient: of the loss by each cosine, (B, B).
+        push: the same as a share of the sum of all its absolute values, (B, B).
+        rows, columns: the loss of pictures that choose texts and of texts that choose pictures,
+            in nats.
+        loss: the mean of the two.
+        sigmoid: the sigmoid loss of the same batch, in nats.
+    """
 
     cosines: Tensor
     probabilities: Tensor
@@ -37,7 +46,7 @@ class LossView:
 
 
 def look_at_loss(images: Tensor, texts: Tensor, temperature: float = 0.07) -> LossView:
-    """All that `LossLab` shows of a batch of image and text vectors (B, E) at a temperature.
+    """Everything that `LossLab` shows of a batch of image and text vectors (B, E) at a temperature.
 
     Raises:
         ValueError: for a temperature that is not above zero.
@@ -64,8 +73,8 @@ def look_at_loss(images: Tensor, texts: Tensor, temperature: float = 0.07) -> Lo
 
 
 def _shade(value: float, low: float, high: float, signed: bool) -> tuple[str, str]:
-    """Background and ink of a cell: pale to blue, or orange over white to blue where signs
-    matter."""
+    """Colours of background and text of a cell: from white to blue, or from orange over white to
+    blue if values have signs."""
     if signed:
         share = value / max(abs(low), abs(high), 1e-9)
         base = (0, 114, 178) if share < 0 else (213, 94, 0)
@@ -82,7 +91,8 @@ def matrix(
     texts: Sequence[str] = (),
     signed: bool = False,
 ) -> str:
-    """A matrix as an HTML table with pictures and texts at its edges, the diagonal framed."""
+    """A matrix as an HTML table, with pictures and texts at its edges and a frame around its
+    diagonal."""
     numbers = values.tolist()
     low, high = min(map(min, numbers)), max(map(max, numbers))
     head = "".join(
@@ -110,8 +120,8 @@ def matrix(
 
 
 class LossLab(Lab):
-    """Turn the temperature, the batch size and the company of a batch, and watch the similarity
-    matrix, the loss and its gradient.
+    """Change the temperature, the batch size and what else is in the batch, and watch the
+    similarity matrix, the loss and its gradient.
 
     Args:
         model: anything with `encode_image` and `encode_text`.
@@ -178,7 +188,7 @@ class LossLab(Lab):
         self._watch(self.temperature, self.batch, self.company, self.show)
 
     def rows(self) -> list[int]:
-        """Which pictures of the data are in the batch."""
+        """The row numbers of the pictures in the batch."""
         size = self.batch.value
         if self.company.value == "hard":
             # The first picture, and those with the captions most similar to its own.

@@ -24,8 +24,8 @@ from miniclip.zeroshot import fill, image_features, inverse_temperature, text_fe
 
 @dataclass(frozen=True)
 class Try:
-    """One try in `PromptLab`: the templates, the classes with their names in sentences, and how
-    it did on how many pictures of which split."""
+    """One try in `PromptLab`: templates, class names, and how often they were right on how many
+    pictures of which split."""
 
     templates: tuple[str, ...]
     labels: dict[str, str]
@@ -36,11 +36,11 @@ class Try:
 
 
 def read_labels(text: str) -> dict[str, str]:
-    """Class names as typed, one a line: "dog: a dog" (the class, how it stands in a sentence) or
-    "a dog" alone; {class: name}.
+    """Class names as typed, one a line: "dog: a dog" (the class, and its name in a sentence) or
+    just "a dog". Returns {class: name}.
 
     Raises:
-        ValueError: for nothing, for fewer than two, for a name given twice.
+        ValueError: for fewer than two classes, or a name that is given twice.
     """
     labels: dict[str, str] = {}
     for line in filter(str.strip, text.splitlines()):
@@ -57,10 +57,10 @@ def read_labels(text: str) -> dict[str, str]:
 
 
 def read_templates(text: str, sets: Sequence[str] = ()) -> tuple[str, ...]:
-    """Templates as typed, one a line, and those of the ticked sets.
+    """The templates typed, one a line, and those of the sets that are ticked.
 
     Raises:
-        ValueError: for none, for one without {} or far too long.
+        ValueError: if there is none, or one without {} or far too long.
     """
     templates = [line.strip() for line in text.splitlines() if line.strip()]
     for template in templates:
@@ -73,19 +73,19 @@ def read_templates(text: str, sets: Sequence[str] = ()) -> tuple[str, ...]:
 
 
 class PromptLab(Lab):
-    """Write class names and templates, and see at once what the model makes of a picture and how
+    """Type class names and templates, and see at once what the model makes of a picture and how
     often it is right.
 
-    Half of the pictures are for choosing; the other half stays hidden until it is revealed, once:
-    that is the only honest figure.
+    Half of the pictures serve to choose prompts. The other half stays hidden until it is revealed,
+    once: only that figure is honest.
 
     Args:
         model: anything with `encode_image` and `encode_text`.
         data: a `CaptionedImages` with the right class of each picture in `facts[fact]`.
         fact: which fact is asked for.
-        labels: {class: how it stands in a sentence}; by default all classes of the data.
+        labels: {class: its name in a sentence}; by default all classes of the data.
         template: the template to start with.
-        gallery: pictures to pick from.
+        gallery: number of pictures to pick from.
     """
 
     def __init__(
@@ -128,6 +128,15 @@ class PromptLab(Lab):
         )
         self.kept = len(self.vectors)
 
+        self._make_prompt_controls(template)
+        self._make_gallery(gallery)
+        self._make_buttons()
+        self.says, self.score, self.log, self.file = ui.HTML(), ui.HTML(), ui.HTML(), ui.HTML()
+        self.box = self._arrange()
+        self._watch(self.labels, self.templates, self.temperature, *self.sets)
+
+    def _make_prompt_controls(self, template: str) -> None:
+        """Where classes, templates, sets of templates and the temperature are chosen."""
         self.labels = ui.Textarea(
             value="\n".join(f"{label}: {name}" for label, name in self.start.items()),
             layout=ui.Layout(width="210px", height="220px"),
@@ -147,7 +156,7 @@ class PromptLab(Lab):
             for name, templates in prompts.SETS.items()
         ]
         self.temperature = ui.FloatLogSlider(
-            value=1 / inverse_temperature(model),
+            value=1 / inverse_temperature(self.model),
             min=-2.3,
             max=0,
             step=0.05,
@@ -156,8 +165,11 @@ class PromptLab(Lab):
             layout=ui.Layout(width="380px"),
             style={"description_width": "90px"},
         )
+
+    def _make_gallery(self, count: int) -> None:
+        """Pictures to ask about, and a button to upload one."""
         # The gallery shows pictures to choose prompts by, never those of the hidden test.
-        self.gallery = [int(row) for row in self.splits["choose"][:gallery]]
+        self.gallery = [int(row) for row in self.splits["choose"][:count]]
         self.pictures = [
             ui.Button(
                 description=str(number + 1),
@@ -170,6 +182,9 @@ class PromptLab(Lab):
             button.on_click(lambda _, row=row: self.pick(row))
         self.upload = ui.FileUpload(accept="image/*", multiple=False, description="your own")
         self.upload.observe(lambda change: self.take(change["new"]), "value")
+
+    def _make_buttons(self) -> None:
+        """Keep a try, reveal the test score, export the log."""
         self.keep, self.export, self.reveal = (
             ui.Button(description=text, icon=icon, layout=ui.Layout(width="auto"))
             for text, icon in (
@@ -181,16 +196,18 @@ class PromptLab(Lab):
         self.keep.on_click(lambda _: self.note("choose"))
         self.reveal.on_click(lambda _: self.note("test"))
         self.export.on_click(lambda _: self.link())
-        self.says, self.score, self.log, self.file = ui.HTML(), ui.HTML(), ui.HTML(), ui.HTML()
+
+    def _arrange(self) -> ui.VBox:
+        """All controls in one box."""
         # Controls with this layout keep their full width where there is little room.
         whole = ui.Layout(flex="0 0 auto", margin="0 12px 0 0")
         gallery_row = ui.HBox(
             [
-                ui.VBox([ui.HTML(picture(data.images[row], 72)), button])
+                ui.VBox([ui.HTML(picture(self.data.images[row], 72)), button])
                 for row, button in zip(self.gallery, self.pictures)
             ]
         )
-        self.box = ui.VBox(
+        return ui.VBox(
             [
                 gallery_row,
                 self.upload,
@@ -219,7 +236,6 @@ class PromptLab(Lab):
                 self.file,
             ]
         )
-        self._watch(self.labels, self.templates, self.temperature, *self.sets)
 
     def _remember(self, sentences: Sequence[str]) -> None:
         if new := [
@@ -231,7 +247,7 @@ class PromptLab(Lab):
             self.vectors.update(zip(new, text_features(self.model, new)))
 
     def classifier(self, labels: dict[str, str], templates: Sequence[str]) -> Tensor:
-        """As `miniclip.classifier`, (C, E), from remembered sentences."""
+        """The same as `miniclip.classifier`, (C, E), from remembered vectors of sentences."""
         sentences = [[fill(template, name) for template in templates] for name in labels.values()]
         self._remember([sentence for row in sentences for sentence in row])
         return torch.nn.functional.normalize(
@@ -240,13 +256,14 @@ class PromptLab(Lab):
         )
 
     def read(self) -> tuple[dict[str, str], tuple[str, ...]]:
-        """Labels and templates as they stand in the widget."""
+        """The labels and templates that the widget shows."""
         return read_labels(self.labels.value), read_templates(
             self.templates.value, [name for name, box in zip(prompts.SETS, self.sets) if box.value]
         )
 
     def measure(self, split: str = "choose") -> Try:
-        """How the prompts do on a split: only pictures whose class is among the labels count."""
+        """How often the prompts are right on a split. Only pictures whose class is among the labels
+        count."""
         labels, templates = self.read()
         rows = [row for row in self.splits[split] if self.targets[row] in labels]
         if not rows:
@@ -306,7 +323,7 @@ class PromptLab(Lab):
         self.update()
 
     def note(self, split: str) -> None:
-        """Write the current try into the log; the test split is told once."""
+        """Write the current try into the log. The test split can be revealed only once."""
         if split == "test" and self.revealed:
             self.message.value = alert(
                 "the test score has been revealed; a second look would make it a set for choosing"

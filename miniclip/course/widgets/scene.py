@@ -17,8 +17,8 @@ from miniclip.zeroshot import classifier, image_features, inverse_temperature
 def scene_classifiers(
     model, nouns: Sequence[str] = tuple(CONCEPTS), template: str = prompts.SIMPLE
 ) -> dict[str, tuple[tuple[str, ...], Tensor]]:
-    """What can be asked of a scene: {question: (its C labels, their vectors (C, E))} for the
-    thing, the place and the colour."""
+    """What can be asked of a scene, {question: (C labels, their vectors (C, E))}, for the thing,
+    the place and the colour."""
     words = tuple(dict.fromkeys(CONCEPTS[noun].word for noun in nouns))
     asked = {
         "thing": (words, map(article, words)),
@@ -37,12 +37,13 @@ def look_at_scene(
     classifiers: dict[str, tuple[tuple[str, ...], Tensor]] | None = None,
     size: int = 128,
 ) -> dict[str, dict[str, float]]:
-    """What `SceneLab` says of a scene: {question: {label: probability}}, likeliest first.
+    """What `SceneLab` shows of a scene: {question: {label: probability}}, likeliest first.
 
     Args:
         model: anything with `encode_image` and `encode_text`.
-        classifiers: what `scene_classifiers` gave, where it is at hand.
-        size: the picture's height and width in pixels.
+        scene: the scene to look at.
+        classifiers: the result of `scene_classifiers`, if it is known already.
+        size: height and width of the picture in pixels.
     """
     features, said = (
         image_features(model, scene.draw(size)[None]),
@@ -57,11 +58,11 @@ def look_at_scene(
 
 
 class SceneLab(Lab):
-    """Compose a scene of Picturebook and see what the model says of it.
+    """Put a scene together and see what the model says of it.
 
     Args:
         model: anything with `encode_image` and `encode_text`.
-        nouns: what can be put into the scene.
+        nouns: the things that can be put into the scene.
         template: the sentence around names.
     """
 

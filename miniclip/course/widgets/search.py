@@ -13,7 +13,7 @@ from miniclip.zeroshot import image_features
 
 
 class SearchBox(Lab):
-    """Type words and see the pictures nearest to them; choose a picture and see the captions
+    """Type words and see the pictures nearest to them, or choose a picture and see the captions
     nearest to it.
 
     Args:
