@@ -54,9 +54,9 @@ def test_a_study_runs_writes_what_ships_part_by_part_and_keeps_its_models(name, 
     assert (
         models
         == {
-            "figure 2": {"contrast-nano", "words-nano", "writer-nano"},
-            "robustness": {"captions-nano", "labels-nano"},
-            "repair": {"silent-nano", "telling-nano"},
+            "figure 2": {"contrastive", "bag-of-words", "captioner"},
+            "robustness": {"home", "classifier"},
+            "repair": {"plain", "counting"},
             "towers": set(),
         }[name]
     )
@@ -79,13 +79,13 @@ def test_a_study_runs_writes_what_ships_part_by_part_and_keeps_its_models(name, 
     again = studies.Log(tmp_path / "study.json", tmp_path)
     studies.STUDIES[name](again, **SHORT)
     assert (tmp_path / "study.json").read_text() == before
-    if "labels-nano" in models:
-        twin = load_baseline(tmp_path / "labels-nano.safetensors", "cpu")
+    if "classifier" in models:
+        twin = load_baseline(tmp_path / "classifier.safetensors", "cpu")
         assert len(twin.labels) == 40 and twin.head.shape[0] == 40
         with pytest.raises(ValueError, match="holds a CLIP and no rival"):
-            load_baseline(tmp_path / "captions-nano.safetensors", "cpu")
+            load_baseline(tmp_path / "home.safetensors", "cpu")
         with pytest.raises(ValueError, match="holds a Classifier, which has learned no text tower"):
-            checkpoint.load(tmp_path / "labels-nano.safetensors", "cpu")
+            checkpoint.load(tmp_path / "classifier.safetensors", "cpu")
 
 
 def test_an_unknown_study_is_named():
@@ -101,20 +101,20 @@ def test_the_models_that_ship_score_as_the_study_says():
     sets = {name: data for name, data in shifted(200).items() if name in ("home", "pencil sketch")}
     study = studies.result("robustness")
     for model, part in (
-        (checkpoint.load("captions-nano", "cpu"), "captions"),
-        (load_baseline("labels-nano", "cpu"), "labels"),
+        (checkpoint.load("home", "cpu"), "captions"),
+        (load_baseline("classifier", "cpu"), "labels"),
     ):
         for name, score in ask_all(model, sets).items():
             low, high = wilson(round(study[part][-1][name] * 200), 200, z=3.3)
             assert low <= score.accuracy <= high, (part, name)
 
 
-@pytest.mark.parametrize("name", ["words-nano", "writer-nano"])
+@pytest.mark.parametrize("name", ["bag-of-words", "captioner"])
 def test_the_rivals_that_ship_are_the_trained_ones(name):
     """On a few pictures each names many times as many things as chance, which is 2.5 %."""
     data = single_objects(World.starter(), 60, 48)
     q, model = questions(data)["object"], load_baseline(name, "cpu")
-    names = q.names if name == "writer-nano" else q.labels
+    names = q.names if name == "captioner" else q.labels
     assert (
         evaluate_baseline(
             model,

@@ -453,8 +453,8 @@ def load_baseline(path: str | Path, device: str | torch.device | None = None) ->
     """Load a baseline, ready to use.
 
     Args:
-        path: a file, or the name of a baseline that ships: "labels-nano", "words-nano" or "writer-
-            nano".
+        path: a file, or the name of a baseline that ships: "classifier", "bag-of-words" or
+            "captioner".
         device: by default the fastest here.
     Raises:
         FileNotFoundError, ValueError: as `checkpoint.read`, and for a file that holds a CLIP.

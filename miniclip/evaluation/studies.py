@@ -161,10 +161,10 @@ def figure_2(
         }
 
     for objective, name in (
-        ("contrast", "contrast-nano"),
+        ("contrast", "contrastive"),
         ("contrast of bags", ""),
-        ("bag of words", "words-nano"),
-        ("language model", "writer-nano"),
+        ("bag of words", "bag-of-words"),
+        ("language model", "captioner"),
     ):
         rates = log.part(f"{objective}, rates", partial(compare_rates, objective))
         best = float(max(rates, key=rates.get))
@@ -209,8 +209,8 @@ def robustness(
             log.keep(keep, model, "robustness")
         return history.rows
 
-    for told in ("captions", "labels"):
-        log.part(told, partial(run, told, HOME, f"{told}-nano"))
+    for told, name in (("captions", "home"), ("labels", "classifier")):
+        log.part(told, partial(run, told, HOME, name))
         log.part(f"{told}, wide", partial(run, told, WIDE))
     log.part("about", lambda: {"test pictures": tests, "precision": precision or "fp32"})
 
@@ -268,11 +268,11 @@ def repair(
             eval_fn=score,
             precision=precision,
         )
-        log.keep(f"{name}-nano", model, "repair")
+        log.keep(name, model, "repair")
         return history.rows
 
-    log.part("silent", lambda: run("silent", SILENT))
-    log.part("telling", lambda: run("telling", TELLING))
+    log.part("silent", partial(run, "plain", SILENT))
+    log.part("telling", partial(run, "counting", TELLING))
     log.part("about", lambda: {"test pictures": tests, "precision": precision or "fp32"})
 
 
