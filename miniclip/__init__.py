@@ -45,13 +45,15 @@ __all__ = [
     "train",
     "zeroshot",
 ]
-# Notebooks use these modules by a short name: `from miniclip import plots`. They are imported only
+# Notebooks use these by a short name: `from miniclip import answer, plots`. They are imported only
 # when they are asked for, because they need matplotlib, ipywidgets or scikit-learn, and a plain
 # `import miniclip` should need none of these.
 _SHORT = {
+    "answer": "miniclip.course.exercises:answer",
     "baselines": "miniclip.evaluation.baselines",
     "benchmarks": "miniclip.evaluation.benchmarks",
     "challenges": "miniclip.evaluation.challenges",
+    "check": "miniclip.course.checks:check",
     "exercises": "miniclip.course.exercises",
     "plots": "miniclip.course.plots",
     "probes": "miniclip.evaluation.probes",
@@ -62,7 +64,9 @@ _SHORT = {
 
 
 def __getattr__(name: str):
-    """Import a module by its short name; Python calls this for names that are not found above."""
-    if name in _SHORT:
-        return importlib.import_module(_SHORT[name])
-    raise AttributeError(f"module 'miniclip' has no attribute {name!r}")
+    """Import what has a short name; Python calls this for names that are not found above."""
+    if name not in _SHORT:
+        raise AttributeError(f"module 'miniclip' has no attribute {name!r}")
+    module, _, member = _SHORT[name].partition(":")
+    found = importlib.import_module(module)
+    return getattr(found, member) if member else found
