@@ -17,6 +17,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -126,13 +127,25 @@ def browser():
         browser.close()
 
 
+def kernels(server):
+    """The kernels that are running. While one is being shut down, the server may answer 500."""
+    for _ in range(20):
+        try:
+            return json.loads(urllib.request.urlopen(f"{server}/api/kernels").read())
+        except urllib.error.HTTPError as error:
+            if error.code != 500:
+                raise
+            time.sleep(0.5)
+    raise TimeoutError(f"{server} does not say which kernels are running")
+
+
 @pytest.fixture
 def page(browser, lab):
     page = browser.new_page(viewport={"width": 1280, "height": 1000})
     yield page
     page.close()
     server = lab.removesuffix("/lab/tree/notebooks")
-    for kernel in json.loads(urllib.request.urlopen(f"{server}/api/kernels").read()):
+    for kernel in kernels(server):
         address = f"{server}/api/kernels/{kernel['id']}"  # an unused kernel holds a gigabyte
         urllib.request.urlopen(urllib.request.Request(address, method="DELETE"))
 

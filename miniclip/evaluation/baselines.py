@@ -143,19 +143,19 @@ def evaluate_baseline(
                 .cpu()
                 for i in range(0, len(pixels), batch_size)
             ]
-        return torch.cat(parts)  # (N, C)
+        return torch.cat(parts)  # (n, C)
 
     values = score(images)
     if calibrate is not None:
         values = values - score(calibrate).mean(dim=0)
-    guesses = values.argmax(dim=1).numpy()
-    hits = int((np.array(list(labels))[guesses] == np.asarray(targets)).sum())
+    predictions = values.argmax(dim=1).numpy()
+    hits = int((np.array(list(labels))[predictions] == np.asarray(targets)).sum())
     return Score(
-        hits / len(guesses),
-        wilson(hits, len(guesses)),
-        len(guesses),
+        hits / len(predictions),
+        wilson(hits, len(predictions)),
+        len(predictions),
         1 / len(list(labels)),
-        guesses,
+        predictions,
     )
 
 
@@ -363,7 +363,7 @@ class Captioner(Baseline):
         tokens = trim(tokens, self.config.end_token).to(images.device)
         patches = self.read(images)  # (B, N, D)
         return torch.stack(
-            [self(one.expand(len(tokens), -1, -1), tokens).sum(dim=1) for one in patches]
+            [self(picture.expand(len(tokens), -1, -1), tokens).sum(dim=1) for picture in patches]
         )
 
 

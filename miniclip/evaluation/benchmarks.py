@@ -103,7 +103,7 @@ def both_named(model, data: CaptionedImages, templates=prompts.SIMPLE) -> Score:
     vectors = classifier(model, [article(word) for word in words], templates)
     best = (
         (image_features(model, data) @ vectors.T).topk(2, dim=1).indices.sort(dim=1).values.numpy()
-    )  # (N, 2)
+    )  # (n, 2)
     right = np.sort(
         np.array([[words.index(word) for word in pair] for pair in data.facts["objects"][:, :2]]),
         axis=1,

@@ -61,7 +61,7 @@ class Challenge:
 
 def cosines(model, challenge: Challenge) -> torch.Tensor:
     """The cosine of each picture with each of its candidates: (n, C)."""
-    features = image_features(model, challenge.images)  # (N, E)
+    features = image_features(model, challenge.images)  # (n, E)
     position = {
         text: row
         for row, text in enumerate(
@@ -71,20 +71,20 @@ def cosines(model, challenge: Challenge) -> torch.Tensor:
     vectors = text_features(model, list(position))
     own = vectors[
         torch.tensor([[position[text] for text in texts] for texts in challenge.candidates])
-    ]  # (N, C, E)
+    ]  # (n, C, E)
     return torch.einsum("ne,nce->nc", features, own)
 
 
 def choose(model, challenge: Challenge) -> Score:
     """Zero-shot: how often the true sentence is the nearest of a picture's candidates."""
-    guesses = cosines(model, challenge).argmax(dim=1).numpy()
-    hits = int((guesses == challenge.right).sum())
+    predictions = cosines(model, challenge).argmax(dim=1).numpy()
+    hits = int((predictions == challenge.right).sum())
     return Score(
-        hits / len(guesses),
-        wilson(hits, len(guesses)),
-        len(guesses),
+        hits / len(predictions),
+        wilson(hits, len(predictions)),
+        len(predictions),
         1 / len(challenge.candidates[0]),
-        guesses,
+        predictions,
     )
 
 
@@ -93,15 +93,15 @@ def _make(
     size: int,
     key: str,
     seed: int,
-    one: Callable[[Random, int], tuple[Scene, list[str], int]],
+    make_scene: Callable[[Random, int], tuple[Scene, list[str], int]],
     labels: Sequence[str] | None = None,
 ) -> Challenge:
     """Draw n pictures.
 
-    `one` takes a random number generator and the number of the picture; it gives a scene, its
-    candidates and which of them is right.
+    `make_scene` takes a random number generator and the number of the picture; it gives a scene,
+    its candidates and which of them is right.
     """
-    rows = [one(Random(f"{key} {seed} {index}"), index) for index in range(n)]
+    rows = [make_scene(Random(f"{key} {seed} {index}"), index) for index in range(n)]
     return Challenge(
         np.stack([scene.draw(size) for scene, _, _ in rows]),
         [texts for _, texts, _ in rows],
@@ -129,7 +129,7 @@ def models(noun: str, n: int = 300, size: int = 64, seed: int = 0) -> Challenge:
         raise ValueError(f"only {' and '.join(MODEL_NAMES)} have named models, not {noun!r}")
     names, count = MODEL_NAMES[noun], len(CONCEPTS[noun].art)
 
-    def one(rng: Random, index: int):
+    def make_scene(rng: Random, index: int):
         right = index % count
         thing = Thing(
             noun,
@@ -145,7 +145,7 @@ def models(noun: str, n: int = 300, size: int = 64, seed: int = 0) -> Challenge:
             right,
         )
 
-    return _make(n, size, f"models {noun}", seed, one, names)
+    return _make(n, size, f"models {noun}", seed, make_scene, names)
 
 
 def _spots(rng: Random, count: int, size: float, tries: int = 200) -> list[tuple[float, float]]:
@@ -164,7 +164,7 @@ def counting(n: int = 300, size: int = 64, seed: int = 0) -> Challenge:
     """How many things are there, from one to six? All things of a picture look alike, and they are
     not smaller where there are more of them."""
 
-    def one(rng: Random, index: int):
+    def make_scene(rng: Random, index: int):
         count, noun, side = index % 6 + 1, rng.choice(WORDS), rng.uniform(0.2, 0.26)
         paint = _paint(rng, noun)
         things = [Thing(noun, paint, spot, side) for spot in _spots(rng, count, side)]
@@ -177,7 +177,7 @@ def counting(n: int = 300, size: int = 64, seed: int = 0) -> Challenge:
             count - 1,
         )
 
-    return _make(n, size, "counting", seed, one, NUMBER_WORDS)
+    return _make(n, size, "counting", seed, make_scene, NUMBER_WORDS)
 
 
 def distance(n: int = 300, size: int = 64, seed: int = 0) -> Challenge:
@@ -185,7 +185,7 @@ def distance(n: int = 300, size: int = 64, seed: int = 0) -> Challenge:
     street, smaller the farther away they are (as in KITTI)."""
     sides = {"near": (0.5, 0.62), "middle": (0.28, 0.36), "far": (0.13, 0.18)}
 
-    def one(rng: Random, index: int):
+    def make_scene(rng: Random, index: int):
         right = index % 3
         nearest = rng.uniform(*sides[tuple(sides)[right]])
         things = []
@@ -205,7 +205,7 @@ def distance(n: int = 300, size: int = 64, seed: int = 0) -> Challenge:
             )
         return Scene("street", things), [f"a car {words}." for words in DISTANCES.values()], right
 
-    return _make(n, size, "distance", seed, one, tuple(DISTANCES))
+    return _make(n, size, "distance", seed, make_scene, tuple(DISTANCES))
 
 
 def sides(
@@ -220,7 +220,7 @@ def sides(
             default they vary.
     """
 
-    def one(rng: Random, index: int):
+    def make_scene(rng: Random, index: int):
         (a, b), swapped = words or rng.sample(WORDS, 2), index % 2
         left, right = (b, a) if swapped else (a, b)
         things = [
@@ -236,7 +236,7 @@ def sides(
             swapped,
         )
 
-    return _make(n, size, "sides", seed, one, words)
+    return _make(n, size, "sides", seed, make_scene, words)
 
 
 def attributes(
@@ -255,7 +255,7 @@ def attributes(
             they vary.
     """
 
-    def one(rng: Random, index: int):
+    def make_scene(rng: Random, index: int):
         (a, b), (p, q), swapped = (
             words or rng.sample(PAINTABLE, 2),
             colors or rng.sample(tuple(COLORS), 2),
@@ -270,7 +270,7 @@ def attributes(
             swapped,
         )
 
-    return _make(n, size, "attributes", seed, one, colors)
+    return _make(n, size, "attributes", seed, make_scene, colors)
 
 
 def negation(
@@ -285,7 +285,7 @@ def negation(
             default they vary.
     """
 
-    def one(rng: Random, index: int):
+    def make_scene(rng: Random, index: int):
         (a, b), swapped = words or rng.sample(WORDS, 2), index % 2
         there = b if swapped else a
         texts = [f"a picture of {article(x)} and no {y}." for x, y in ((a, b), (b, a))]
@@ -297,7 +297,7 @@ def negation(
             swapped,
         )
 
-    return _make(n, size, "negation", seed, one, words)
+    return _make(n, size, "negation", seed, make_scene, words)
 
 
 def written(n: int = 300, size: int = 64, seed: int = 0, text: bool = True) -> Challenge:
@@ -309,7 +309,7 @@ def written(n: int = 300, size: int = 64, seed: int = 0, text: bool = True) -> C
         text: False gives the same pictures without the word, to compare with.
     """
 
-    def one(rng: Random, index: int):
+    def make_scene(rng: Random, index: int):
         (there, word), swapped = rng.sample(WORDS, 2), index % 2
         texts = [f"a picture of {article(a)}." for a in (there, word)]
         return (
@@ -320,7 +320,7 @@ def written(n: int = 300, size: int = 64, seed: int = 0, text: bool = True) -> C
             swapped,
         )
 
-    made = _make(n, size, "written", seed, one)
+    made = _make(n, size, "written", seed, make_scene)
     if not text:
         return made
     font, images = ImageFont.load_default(size=max(8, size // 5)), []
@@ -345,22 +345,22 @@ def digits(n: int = 1797, size: int = 64) -> Challenge:
     """
     from sklearn.datasets import load_digits
 
-    found = load_digits()
-    rows = np.random.default_rng(0).permutation(len(found.images))[:n]
-    shades = (255 - found.images[rows] * 255 / 16).astype(np.uint8)  # black on white
+    dataset = load_digits()
+    rows = np.random.default_rng(0).permutation(len(dataset.images))[:n]
+    shades = (255 - dataset.images[rows] * 255 / 16).astype(np.uint8)  # black on white
     images = np.stack(
         [
             np.asarray(
-                Image.fromarray(one).resize((size, size), Image.Resampling.BICUBIC).convert("RGB")
+                Image.fromarray(shade).resize((size, size), Image.Resampling.BICUBIC).convert("RGB")
             )
-            for one in shades
+            for shade in shades
         ]
     )
     words = ("zero", *NUMBER_WORDS, "seven", "eight", "nine")
     return Challenge(
         images,
         [[f"a picture of the number {word}." for word in words]] * len(rows),
-        found.target[rows],
+        dataset.target[rows],
         words,
     )
 
@@ -397,25 +397,27 @@ def real(
     from torchvision import datasets
 
     try:
-        found = getattr(datasets, name)(str(root), train=train, download=download)
+        dataset = getattr(datasets, name)(str(root), train=train, download=download)
     except RuntimeError as error:  # what torchvision says of missing or broken files
         raise FileNotFoundError(
             f"{name} is not in {root} ({error}); fetch it with challenges.real({name!r},"
             f" root={str(root)!r}, download=True)"
         ) from error
-    rows = np.random.default_rng(0).permutation(len(found))[:n]
-    words = [label.split(" - ")[-1] for label in found.classes]  # MNIST's are "0 - zero"
+    rows = np.random.default_rng(0).permutation(len(dataset))[:n]
+    words = [label.split(" - ")[-1] for label in dataset.classes]  # MNIST's are "0 - zero"
     names = words if name == "MNIST" else [article(word) for word in words]
     images = np.stack(
         [
-            np.asarray(found[row][0].convert("RGB").resize((size, size), Image.Resampling.BICUBIC))
+            np.asarray(
+                dataset[row][0].convert("RGB").resize((size, size), Image.Resampling.BICUBIC)
+            )
             for row in rows
         ]
     )
     return Challenge(
         images,
-        [[REAL[name].format(one) for one in names]] * len(rows),
-        np.array([int(found.targets[row]) for row in rows]),
+        [[REAL[name].format(phrase) for phrase in names]] * len(rows),
+        np.array([int(dataset.targets[row]) for row in rows]),
         tuple(words),
     )
 

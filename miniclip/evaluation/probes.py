@@ -81,8 +81,8 @@ class Probe:
 def _fit(x: np.ndarray, y: Sequence[str], C: float) -> Pipeline:
     # LogisticRegression uses L-BFGS, as the paper does.
     probe = make_pipeline(StandardScaler(), LogisticRegression(C=C, max_iter=1000))
-    # On few numbers threads only wait for each other: a sweep on the pixels of 240 pictures took
-    # ten times as long on two of them.
+    # On small arrays, threads only wait for each other: a sweep on the pixels of 240 pictures took
+    # ten times as long with two threads.
     with threadpool_limits(1 if x.size < 2_000_000 else None), warnings.catch_warnings():
         # The paper, too, stops after 1,000 iterations.
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -102,7 +102,7 @@ def choose_C(x: np.ndarray, y: Sequence[str], val_x: np.ndarray, val_y: Sequence
                 score[index] = float(
                     (_fit(x, y, STRENGTHS[index]).predict(val_x) == np.asarray(val_y)).mean()
                 )
-        best = max(score, key=lambda index: (score[index], -index))  # of equals the simplest
+        best = max(score, key=lambda index: (score[index], -index))  # of equals, the smallest C
         step //= 2
         around = (best - step, best + step)
     return float(STRENGTHS[best])
@@ -142,8 +142,8 @@ def linear_probe(
         )
         C = choose_C(parts[0], parts[2], parts[1], parts[3])
     probe = _fit(x, y, C)
-    guesses = probe.predict(test_x)
-    hits = int((guesses == test_y).sum())
+    predictions = probe.predict(test_x)
+    hits = int((predictions == test_y).sum())
     classes = probe.classes_.tolist()
     return Probe(
         Score(
@@ -151,7 +151,7 @@ def linear_probe(
             wilson(hits, len(test_y)),
             len(test_y),
             1 / len(classes),
-            np.array([classes.index(guess) for guess in guesses]),
+            np.array([classes.index(prediction) for prediction in predictions]),
         ),
         C,
         probe,

@@ -198,9 +198,9 @@ def robustness(
         },
     }
 
-    def run(told: str, world: World, keep: str = "") -> list[dict]:
+    def run(supervision: str, world: World, keep: str = "") -> list[dict]:
         data = picturebook(pictures, 0, 48, world)
-        if told == "captions":
+        if supervision == "captions":
             model, history = train(data, "nano", **options)
         else:
             q = which_thing(data)
@@ -209,9 +209,9 @@ def robustness(
             log.keep(keep, model, "robustness")
         return history.rows
 
-    for told, name in (("captions", "home"), ("labels", "classifier")):
-        log.part(told, partial(run, told, HOME, name))
-        log.part(f"{told}, wide", partial(run, told, WIDE))
+    for supervision, name in (("captions", "home"), ("labels", "classifier")):
+        log.part(supervision, partial(run, supervision, HOME, name))
+        log.part(f"{supervision}, wide", partial(run, supervision, WIDE))
     log.part("about", lambda: {"test pictures": tests, "precision": precision or "fp32"})
 
 
@@ -253,8 +253,10 @@ def repair(
 
     def score(model: CLIP) -> dict[str, float]:
         q = questions(things)["object"]
-        found = {name: choose(model, challenge).accuracy for name, challenge in challenges.items()}
-        return found | {
+        accuracies = {
+            name: choose(model, challenge).accuracy for name, challenge in challenges.items()
+        }
+        return accuracies | {
             "things": (
                 evaluate(model, things, q.targets, q.labels, "a picture of {}.", q.names).accuracy
             )

@@ -154,6 +154,7 @@ def train(
 
     with distributed.death_explained(out):
         fit(model, batches, take_step, optimizers, loop, recipe)
+        distributed.wait_for_all()  # nobody leaves while the first process still writes the file
     loop.explain_stop(out)
     return model, loop.history
 

@@ -47,6 +47,12 @@ def cleanup() -> None:
         dist.destroy_process_group()
 
 
+def wait_for_all() -> None:
+    """Wait until every process is here."""
+    if dist.is_initialized():
+        broadcast([0.0])  # from the first process, which arrives last: it writes the file
+
+
 def is_distributed() -> bool:
     """Whether several processes train together."""
     return dist.is_initialized()
