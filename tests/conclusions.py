@@ -1,7 +1,7 @@
 """What the prose of the notebooks concludes from its outputs, sentence by sentence.
 
-A tolerance on numbers must not hide a conclusion that has turned, so each is asked of the outputs: of the saved ones by
-`test_notebooks.py`, of today's when pytest runs the notebook.
+A tolerance on numbers must not hide a conclusion that has turned, so each is asked of the
+outputs: of the saved ones by `test_notebooks.py`, of today's when pytest runs the notebook.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ class Outputs:
         self.asked = []
 
     def text(self, cell: int) -> str:
-        """All that a person can read under a code cell, alternative texts of its figures included."""
+        """All that a person can read under a code cell, alternative texts of its figures
+        included."""
         return self.texts[cell]
 
     def __call__(self, cell: int, words: str, nth: int = 0) -> float:
@@ -34,7 +35,9 @@ class Outputs:
         found = re.search(words, self.texts[cell])
         if found is None:
             raise LookupError(f"code cell {cell} does not say {words!r}")
-        numbers = re.findall(r"-?\d[\d,]*(?:\.\d+)?", self.texts[cell][found.end() :].partition("\n")[0])
+        numbers = re.findall(
+            r"-?\d[\d,]*(?:\.\d+)?", self.texts[cell][found.end() :].partition("\n")[0]
+        )
         if len(numbers) <= nth:
             raise LookupError(f"code cell {cell} has no {nth + 1} numbers after {words!r}")
         value = float(numbers[nth].replace(",", ""))
@@ -111,8 +114,10 @@ CONCLUSIONS = {
         "unseen pairs are known, but less well": lambda o: (
             0.4 < o.low(12, "it never saw") < o.high(12, "it never saw") < o.low(12, "training")
         ),
-        "a picture is nearest to its own caption, and nearer to others than to their captions": lambda o: (
-            o(18, "its own caption:") > o(18, "another picture:") > o(18, "picture and another's cap.*?:")
+        "a picture is nearest to its own caption, then to other pictures": lambda o: (
+            o(18, "its own caption:")
+            > o(18, "another picture:")
+            > o(18, "picture and another's cap.*?:")
         ),
         "the brightest spot lies near the named thing": lambda o: o(20, "interval") > 50,
     },
@@ -131,11 +136,10 @@ CONCLUSIONS = {
         "on ordinary pictures nobody can say which is better": lambda o: (
             o(9, "ordinary .*?wins") < 50 < o(9, "ordinary .*?wins", 1)
         ),
-        "the best of sixty is not as good on fresh ones": lambda o: (
-            o(12, "with") > o(12, "it has")
-        ),
+        "the best of sixty is not as good on fresh ones": lambda o: o(12, "with") > o(12, "it has"),
         "the more looks, the more luck": lambda o: (
-            o(14, r" 4 tried: .*?kept [\d.]+%,") < o(14, r"16 tried: .*?kept [\d.]+%,")
+            o(14, r" 4 tried: .*?kept [\d.]+%,")
+            < o(14, r"16 tried: .*?kept [\d.]+%,")
             < o(14, r"90 tried: .*?kept [\d.]+%,")
         ),
     },
@@ -146,7 +150,8 @@ CONCLUSIONS = {
         "zero-shot is worth 16 to 32 labels of each class": lambda o: (
             o(4, r"  8 of each class:") < o.low(3, "zero-shot:")
             and o(4, "32 of each class:") >= o(3, "zero-shot:") - 1
-            and "interval (" in o.text(4) and "at 16 of each class" in o.text(4)
+            and "interval (" in o.text(4)
+            and "at 16 of each class" in o.text(4)
         ),
         "models and species are in the features and not in the words": lambda o: (
             o(7, "car models .*?probe") > 3 * o(7, "car models .*?zero-shot")
@@ -209,7 +214,15 @@ CONCLUSIONS = {
             o(9, r"half as large(?:.*?\)){2} \*") > 0
             and all(
                 o(9, rf"{shift}(?:.*?\)){{2}}") < 0
-                for shift in ("pencil sketch", "cut-out", "at night", "desert", "noise", "blur", "colours")
+                for shift in (
+                    "pencil sketch",
+                    "cut-out",
+                    "at night",
+                    "desert",
+                    "noise",
+                    "blur",
+                    "colours",
+                )
             )
         ),
         "the CLIP keeps place and colour, the twin the thing alone": lambda o: (
@@ -248,7 +261,9 @@ CONCLUSIONS = {
             o.low(2, rf"{task}  ") < o(2, rf"{task}  .*?chance")
             for task in ("car models", "flower species", "nearest car", "left and right")
         ),
-        "of the flowers it always says the same": lambda o: o(3, "most frequent mistakes: .*?tulip \\(") >= 22,
+        "of the flowers it always says the same": lambda o: (
+            o(3, "most frequent mistakes: .*?tulip \\(") >= 22
+        ),
         "it tells one from many, and no more": lambda o: (
             o(5, "one thing:") > 90 and o(5, "six things:", 1) < 20 < o(5, "six things:", 2)
         ),
@@ -258,7 +273,8 @@ CONCLUSIONS = {
             for task in ("car models", "flower species")
         ),
         "distance, sides and colours are in the pixels already": lambda o: all(
-            o(9, f"{task} .*?on pixels") > 80 for task in ("nearest car", "left and right", "colour")
+            o(9, f"{task} .*?on pixels") > 80
+            for task in ("nearest car", "left and right", "colour")
         ),
         "who is left hardly moves the sentence, what is there does": lambda o: (
             o(11, "swapped") > o(11, "second thing") + 0.2

@@ -1,6 +1,8 @@
-"""How pytest runs this project: notebooks compared as a person would, slow tests first, one line a failure.
+"""How pytest runs this project: notebooks compared as a person would, slow tests first, one line
+a failure.
 
-Both `tests/conftest.py` and `notebooks/conftest.py` register it, so it is there whichever of the two is asked for.
+Both `tests/conftest.py` and `notebooks/conftest.py` register it, so it is there whichever of the
+two is asked for.
 """
 
 import os
@@ -15,30 +17,38 @@ from conclusions import CONCLUSIONS, Outputs
 from nbval.plugin import IPyNbCell, IPyNbFile, NbCellError, coalesce_streams
 from reading import difference
 
-IMAGE = re.compile(r"data:image/png;base64,[A-Za-z0-9+/=]+")  # pixels depend on fonts; alt texts are compared
+IMAGE = re.compile(
+    r"data:image/png;base64,[A-Za-z0-9+/=]+"
+)  # pixels depend on fonts; alt texts are compared
 ADDRESS = re.compile(r"0x[0-9a-f]{6,}")
 NOISE = re.compile(r"\x1b\[[0-9;]*m")  # colours of a traceback
 
-# Two workers of pytest-xdist share the cores, and what they start inherits this (kernels, trainings, the grader).
+# Two workers of pytest-xdist share the cores, and what they start inherits this (kernels,
+# trainings, the grader).
 if WORKERS := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 0)):
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // WORKERS)))
 
 
 def pytest_collection_modifyitems(items):
-    """Notebooks are slow tests. Slow files come first, so that no worker is left with one at the end.
+    """Notebooks are slow tests. Slow files come first, so that no worker is left with one at the
+    end.
 
-    Those with a test of speed come after the other slow ones: while it waits for the cores, a worker has nothing to do.
+    Those with a test of speed come after the other slow ones: while such a test waits for the
+    cores, its worker has nothing to do.
     """
     for item in items:
         if isinstance(item, (Cell, Conclusion)):
             item.add_marker("slow")
-    slow, alone = ({item.path for item in items if item.get_closest_marker(mark)} for mark in ("slow", "alone"))
+    slow, alone = (
+        {item.path for item in items if item.get_closest_marker(mark)} for mark in ("slow", "alone")
+    )
     items.sort(key=lambda item: (item.path not in slow, item.path in alone))
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item):
-    """A test of speed (`@pytest.mark.alone`) waits until the other worker has finished its test, and holds it up."""
+    """A test of speed (`@pytest.mark.alone`) waits until the other worker has finished its test,
+    and holds it up."""
     with _cores(alone=item.get_closest_marker("alone") is not None):
         return (yield)
 
@@ -72,7 +82,8 @@ def pytest_collect_file(file_path, parent):
 
 
 class Notebook(IPyNbFile):
-    """A notebook: nbval runs its cells in one kernel; then what its prose concludes is asked of the outputs."""
+    """A notebook: nbval runs its cells in one kernel; then what its prose concludes is asked of
+    the outputs."""
 
     def collect(self):
         for cell in super().collect():
@@ -112,7 +123,9 @@ class Cell(IPyNbCell):
         if not isinstance(error, NbCellError):
             return super().repr_failure(excinfo)
         lines = NOISE.sub("", error.inner_traceback or str(error)).strip().splitlines()
-        return f"{self.parent.path.name}, code cell {self.cell_num}: {lines[-1] if lines else error}"
+        return (
+            f"{self.parent.path.name}, code cell {self.cell_num}: {lines[-1] if lines else error}"
+        )
 
 
 def readable(outputs) -> dict[str, list[str]]:
@@ -126,7 +139,9 @@ def readable(outputs) -> dict[str, list[str]]:
         else:
             for kind, data in output.get("data", {}).items():
                 shown = isinstance(data, str) and not kind.startswith("image/")
-                texts[kind].append(ADDRESS.sub("ADDRESS", IMAGE.sub("IMAGE", data)) if shown else "")
+                texts[kind].append(
+                    ADDRESS.sub("ADDRESS", IMAGE.sub("IMAGE", data)) if shown else ""
+                )
     return texts
 
 
@@ -138,11 +153,15 @@ class Conclusion(pytest.Item):
         self.holds = holds
 
     def runtest(self):
-        if len(self.parent.outputs) < sum(isinstance(item, Cell) for item in self.session.items if item.parent is self.parent):
+        if len(self.parent.outputs) < sum(
+            isinstance(item, Cell) for item in self.session.items if item.parent is self.parent
+        ):
             pytest.skip("some cells did not run")
         outputs = Outputs(self.parent.outputs)
         if not self.holds(outputs):
-            raise AssertionError(f"does not hold any more; the numbers it was asked of: {outputs.asked}")
+            raise AssertionError(
+                f"does not hold any more; the numbers it was asked of: {outputs.asked}"
+            )
 
     def repr_failure(self, excinfo):
         return f"{self.parent.path.name}, {self.name}: {excinfo.value}"

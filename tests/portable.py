@@ -1,8 +1,10 @@
-"""Run the tests with the arithmetic of other processors: `python tests/portable.py [pytest's arguments]`.
+"""Run the tests with the arithmetic of other processors: `python tests/portable.py [pytest's
+arguments]`.
 
-Libraries choose their kernels by what the processor can do, and sums come out differently in the last digits. Variables
-make them choose as on an older one, so one machine can stand for several. Without arguments the whole suite runs under
-each of the settings; `python tests/portable.py notebooks` runs the notebooks alone.
+Libraries choose their kernels by what the processor can do, and sums come out differently in the
+last digits. Variables make them choose as on an older one, so one machine can stand for several.
+Without arguments the whole suite runs under each of the settings; `python tests/portable.py
+notebooks` runs the notebooks alone.
 """
 
 import os
@@ -44,13 +46,19 @@ def main() -> int:
     """Run the tests under each setting and print a row for each: 0 if all passed."""
     rows, failed = [], False
     for name, setting in SETTINGS.items():
-        print(f"\n== {name}: {' '.join(f'{key}={value}' for key, value in setting.items())}", flush=True)
+        print(
+            f"\n== {name}: {' '.join(f'{key}={value}' for key, value in setting.items())}",
+            flush=True,
+        )
         start, command = time.monotonic(), [sys.executable, "-m", "pytest", *sys.argv[1:]]
         done = subprocess.run(command, env=environment(setting), capture_output=True, text=True)
         lines = [line for line in done.stdout.splitlines() if line.startswith("FAILED")]
         print(*lines, sep="\n", flush=True)
         counts = re.findall(r"\d+ (?:passed|failed|skipped|errors?)", done.stdout)
-        rows.append(f"| {name} | {', '.join(counts) or done.stdout[-200:]} | {time.monotonic() - start:.0f} s |")
+        rows.append(
+            f"| {name} | {', '.join(counts) or done.stdout[-200:]} "
+            f"| {time.monotonic() - start:.0f} s |"
+        )
         failed |= done.returncode != 0
     print(f"\ntorch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()}")
     print("| setting | result | time |\n| --- | --- | --- |", *rows, sep="\n")

@@ -1,12 +1,13 @@
 """Compare two outputs of a notebook cell as a person would: words exactly, numbers as numbers.
 
-Another processor adds the same numbers in another order, so a picture at the border between two classes may change sides.
-`difference` forgives what follows from that and nothing else. How far a number may move is told by the words around it:
+Another processor adds the same numbers in another order, so a picture at the border between two
+classes may change sides. `difference` forgives what follows from that and nothing else. How far a
+number may move is told by the words around it:
 
 | printed | example | may move by |
 | --- | --- | --- |
 | share of n pictures | `92.6% (90.0% to 94.6%) of 500` | 3 pictures, at least 1 point |
-| share, n not printed | `probe 60.5%` | 3 of 200 pictures: 1.5 points (2 if printed without decimals) |
+| share, n not printed | `probe 60.5%` | 3 of 200 pictures: 1.5 points (printed whole: 2) |
 | count out of n | `50 of 70 on the diagonal` | 3, at most a tenth of n; n itself not at all |
 | two counts, or a count in brackets | `41 to 14;` `guitar for violin (3)` | 3 |
 | other number with decimals | `loss 0.0133` | 2 %, at least one unit of its last decimal |
@@ -37,7 +38,8 @@ def difference(expected: str, found: str) -> str:
             return f"line {number}: {reason}; expected {_short(line)!r}, found {_short(other)!r}"
     if len(ours) != len(theirs):
         longer, word = (ours, "missing") if len(ours) > len(theirs) else (theirs, "too many")
-        return f"line {min(len(ours), len(theirs)) + 1} is {word}: {_short(longer[min(len(ours), len(theirs))])!r}"
+        last = min(len(ours), len(theirs))
+        return f"line {last + 1} is {word}: {_short(longer[last])!r}"
     return ""
 
 
@@ -57,7 +59,8 @@ def _line_difference(expected: str, found: str) -> str:
 
 
 def _words(line: str) -> str:
-    """A line without its numbers, and without the spaces that depend on how many digits they have."""
+    """A line without its numbers, and without the spaces that depend on how many digits they
+    have."""
     return " ".join(re.sub(r"\s*#\s*", " # ", NUMBER.sub("#", line)).split())
 
 

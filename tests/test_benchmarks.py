@@ -4,10 +4,17 @@ import numpy as np
 import pytest
 import torch
 
-from miniclip import World
-from miniclip import CaptionedImages
-from miniclip.benchmarks import CHOICE_SEED, TEST_SEED, all_words, both_named, questions, single_objects, two_objects
-from miniclip.data.picturebook import article
+from miniclip import CaptionedImages, World
+from miniclip.data.world import article
+from miniclip.evaluation.benchmarks import (
+    CHOICE_SEED,
+    TEST_SEED,
+    all_words,
+    both_named,
+    questions,
+    single_objects,
+    two_objects,
+)
 
 WORLD = World.starter()
 
@@ -35,13 +42,18 @@ def test_single_objects_show_one_thing_each_and_ask_for_its_colour_only_where_it
     assert set(data.facts["count"]) == {1} and set(data.facts["style"]) == {"full"}
     asked = questions(data)
     assert set(asked) == {"object", "color", "place"} and len(asked["object"].rows) == 40
-    assert "" not in asked["color"].targets and len(asked["color"].rows) == (data.facts["color"] != "").sum()
+    assert (
+        "" not in asked["color"].targets
+        and len(asked["color"].rows) == (data.facts["color"] != "").sum()
+    )
 
 
 def test_the_labels_are_the_words_of_the_world_and_not_those_that_happen_to_be_there():
     data = single_objects(WORLD, 6, 32)
     assert len(questions(data)["object"].labels) == len(questions(data[:2])["object"].labels) == 40
-    bare = CaptionedImages(data.images, data.captions, facts=data.facts)  # a set that does not know its world
+    bare = CaptionedImages(
+        data.images, data.captions, facts=data.facts
+    )  # a set that does not know its world
     assert questions(bare)["object"].labels == all_words(data.facts["object"])
 
 
@@ -61,4 +73,6 @@ def test_both_named_counts_pictures_whose_two_best_names_are_right(mistakes, rig
 
 def test_seeds_for_choosing_and_for_testing_differ():
     assert CHOICE_SEED != TEST_SEED
-    assert not np.array_equal(single_objects(WORLD, 2, 32).images, single_objects(WORLD, 2, 32, CHOICE_SEED).images)
+    assert not np.array_equal(
+        single_objects(WORLD, 2, 32).images, single_objects(WORLD, 2, 32, CHOICE_SEED).images
+    )

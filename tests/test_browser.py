@@ -1,9 +1,11 @@
-"""Promises to the person in front of the browser: JupyterLab shows every figure, and the widgets answer.
+"""Promises to the person in front of the browser: JupyterLab shows every figure, and the widgets
+answer.
 
-That each cell runs and gives what is saved is tested without a browser (`plugin.py`), so nothing is run twice here: a
-notebook is opened with its saved outputs, and of one with a widget those cells are run that the widget needs.
-Needs Playwright (a test dependency) and a Chromium of the system; skips, saying so, where there is none. Screenshots go to
-the folder that MINICLIP_SCREENSHOTS names, if any.
+That each cell runs and gives what is saved is tested without a browser (`plugin.py`), so nothing
+is run twice here: a notebook is opened with its saved outputs, and of one with a widget those
+cells are run that the widget needs. Needs Playwright (a test dependency) and a Chromium of the
+system; skips, saying so, where there is none. Screenshots go to the folder that
+MINICLIP_SCREENSHOTS names, if any.
 """
 
 import ast
@@ -15,6 +17,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -27,7 +30,9 @@ CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
 NOTEBOOKS = sorted(path.stem for path in (ROOT / "notebooks").glob("0*.ipynb"))
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here (Debian: apt-get install chromium)"),
+    pytest.mark.skipif(
+        CHROMIUM is None, reason="no Chromium here (Debian: apt-get install chromium)"
+    ),
 ]
 playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
 # A cell of each notebook that has something to play with, by what is written in it.
@@ -122,13 +127,25 @@ def browser():
         browser.close()
 
 
+def kernels(server):
+    """The kernels that are running. While one is being shut down, the server may answer 500."""
+    for _ in range(20):
+        try:
+            return json.loads(urllib.request.urlopen(f"{server}/api/kernels").read())
+        except urllib.error.HTTPError as error:
+            if error.code != 500:
+                raise
+            time.sleep(0.5)
+    raise TimeoutError(f"{server} does not say which kernels are running")
+
+
 @pytest.fixture
 def page(browser, lab):
     page = browser.new_page(viewport={"width": 1280, "height": 1000})
     yield page
     page.close()
     server = lab.removesuffix("/lab/tree/notebooks")
-    for kernel in json.loads(urllib.request.urlopen(f"{server}/api/kernels").read()):
+    for kernel in kernels(server):
         address = f"{server}/api/kernels/{kernel['id']}"  # an unused kernel holds a gigabyte
         urllib.request.urlopen(urllib.request.Request(address, method="DELETE"))
 
@@ -183,7 +200,8 @@ def wait_for(page, selector, **options):
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
 def test_a_notebook_is_shown_as_it_was_saved(lab, page, name):
-    """Every figure is a picture and no gap, every heading is set, and no cell is wider than the page."""
+    """Every figure is a picture and no gap, every heading is set, and no cell is wider than the
+    page."""
     notebook = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
     pages = [
         output.data["text/html"]
@@ -194,7 +212,8 @@ def test_a_notebook_is_shown_as_it_was_saved(lab, page, name):
     images = sum(len(re.findall("<img", text)) for text in pages)
     open_notebook(page, lab, name)
     drawn = (
-        "[...document.querySelectorAll('.jp-OutputArea-output img')].filter(i => i.naturalWidth > 9)"
+        "[...document.querySelectorAll('.jp-OutputArea-output img')]"
+        ".filter(image => image.naturalWidth > 9)"
     )
     page.wait_for_function(f"n => {drawn}.length === n", arg=images, timeout=60_000)
     prose = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
@@ -208,7 +227,9 @@ def test_a_notebook_is_shown_as_it_was_saved(lab, page, name):
 
 def test_a_training_draws_its_progress(lab, page):
     run_all(page, lab, "live")
-    playwright.expect(page.locator(".jupyter-widgets .progress-bar, .widget-hprogress").first).to_be_attached()
+    playwright.expect(
+        page.locator(".jupyter-widgets .progress-bar, .widget-hprogress").first
+    ).to_be_attached()
     assert page.locator('.jp-OutputArea-output img[alt*="pictures seen"]').count() == 1
     screenshot(page, "live")
 
@@ -241,9 +262,16 @@ def test_search_box_answers_while_one_types(lab, page):
     to the picture that changes, since the browser and JupyterLab share the two cores."""
     run_all(page, lab, "search")
     box, times = wait_for(page, '.widget-text:has-text("find") input'), []
-    things = [(color, thing) for color in ("red", "blue", "green") for thing in ("dog", "bus", "hat", "fish")]
+    things = [
+        (color, thing)
+        for color in ("red", "blue", "green")
+        for thing in ("dog", "bus", "hat", "fish")
+    ]
     changed = "before => document.querySelector('.jupyter-widgets img').src !== before"
-    for text in ["a green cactus in the desert", *(f"a {color} {thing}" for color, thing in things)]:
+    for text in [
+        "a green cactus in the desert",
+        *(f"a {color} {thing}" for color, thing in things),
+    ]:
         before = page.locator(".jupyter-widgets img").first.get_attribute("src")
         start = time.perf_counter()
         box.fill(text)
@@ -289,7 +317,8 @@ def test_failure_lab_shows_the_mistakes_of_another_task(lab, page):
     before = score.inner_text()
     task.select_option("left and right")
     page.wait_for_function(
-        "before => ![...document.querySelectorAll('.jupyter-widgets div')].some(d => d.innerText === before)",
+        "before => ![...document.querySelectorAll('.jupyter-widgets div')]"
+        ".some(div => div.innerText === before)",
         arg=before,
         timeout=10_000,
     )

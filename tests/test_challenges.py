@@ -1,4 +1,5 @@
-"""Promises of the challenges: the truth is in the pictures, the candidates differ as they should, and chance is chance."""
+"""Promises of the challenges: the truth is in the pictures, the candidates differ as they should,
+and chance is chance."""
 
 from random import Random
 
@@ -6,20 +7,31 @@ import numpy as np
 import pytest
 import torch
 
-from miniclip import challenges
-from miniclip.challenges import CHALLENGES, Challenge, choose
+from miniclip.evaluation import challenges
+from miniclip.evaluation.challenges import CHALLENGES, Challenge, choose
 
 
 class Oracle:
-    """Sees pictures by their place in the list and texts by what they say: right wherever `knows` is the true sentence."""
+    """Sees pictures by their place in the list and texts by what they say: right wherever `knows`
+    is the true sentence."""
 
     def __init__(self, challenge: Challenge, wrong: bool = False):
-        self.texts = {text: row for row, text in enumerate(dict.fromkeys(text for texts in challenge.candidates for text in texts))}
-        self.true = [texts[(right + wrong) % len(texts)] for texts, right in zip(challenge.candidates, challenge.right)]
+        self.texts = {
+            text: row
+            for row, text in enumerate(
+                dict.fromkeys(text for texts in challenge.candidates for text in texts)
+            )
+        }
+        self.true = [
+            texts[(right + wrong) % len(texts)]
+            for texts, right in zip(challenge.candidates, challenge.right)
+        ]
         self.seen = 0
 
     def encode_image(self, images):
-        rows = torch.tensor([self.texts[text] for text in self.true[self.seen : self.seen + len(images)]])
+        rows = torch.tensor(
+            [self.texts[text] for text in self.true[self.seen : self.seen + len(images)]]
+        )
         self.seen += len(images)
         return torch.eye(len(self.texts))[rows]
 
@@ -32,36 +44,53 @@ def test_a_challenge_is_balanced_repeatable_and_measured_right(name):
     options = {"n": 60} if name == "handwritten digits" else {"n": 60, "seed": 3}
     one, again = CHALLENGES[name](**options), CHALLENGES[name](**options)
     assert len(one) == 60 and one.images.shape == (60, 64, 64, 3) and one.images.dtype == np.uint8
-    assert np.array_equal(one.images, again.images) and one.candidates == again.candidates and np.array_equal(one.right, again.right)
+    assert (
+        np.array_equal(one.images, again.images)
+        and one.candidates == again.candidates
+        and np.array_equal(one.right, again.right)
+    )
     assert all(len(set(texts)) == len(texts) == len(one.candidates[0]) for texts in one.candidates)
     if name != "handwritten digits":  # where chance decides
         assert np.ptp(np.bincount(one.right)) <= 1
     if one.labels:
         assert set(one.targets) <= set(one.labels) and len(one.labels) == len(one.candidates[0])
-    assert choose(Oracle(one), one).accuracy == 1 and choose(Oracle(one, wrong=True), one).accuracy == 0
+    assert (
+        choose(Oracle(one), one).accuracy == 1
+        and choose(Oracle(one, wrong=True), one).accuracy == 0
+    )
     assert choose(Oracle(one), one).chance == pytest.approx(1 / len(one.candidates[0]))
 
 
 @pytest.mark.parametrize("make", [challenges.sides, challenges.attributes, challenges.negation])
 def test_the_two_sentences_have_the_same_words(make):
     for first, second in make(n=20).candidates:
-        strip = lambda text: sorted(word.strip(".") for word in text.split() if word not in ("a", "an"))  # noqa: E731
+        strip = lambda text: sorted(
+            word.strip(".") for word in text.split() if word not in ("a", "an")
+        )
         assert strip(first) == strip(second) and first != second
 
 
 def test_what_is_there_can_be_seen():
     """Every thing that is counted stands by itself, and the nearest car is the largest."""
     count = challenges.counting(n=12, size=96)
-    assert count.labels == ("one", "two", "three", "four", "five", "six") and "one dogs" not in str(count.candidates)
+    assert count.labels == ("one", "two", "three", "four", "five", "six") and "one dogs" not in str(
+        count.candidates
+    )
     rng = Random(0)
     for number in range(1, 7):
         spots = challenges._spots(rng, number, 0.26)
-        assert len(spots) == number and all(max(abs(a[0] - b[0]), abs(a[1] - b[1])) > 0.26 for i, a in enumerate(spots) for b in spots[:i])
+        assert len(spots) == number and all(
+            max(abs(a[0] - b[0]), abs(a[1] - b[1])) > 0.26
+            for i, a in enumerate(spots)
+            for b in spots[:i]
+        )
 
 
 def test_the_word_is_on_the_picture_and_nowhere_else():
     plain, spoiled = challenges.written(n=6, text=False), challenges.written(n=6)
-    assert plain.candidates == spoiled.candidates and np.array_equal(plain.images[:, :40], spoiled.images[:, :40])
+    assert plain.candidates == spoiled.candidates and np.array_equal(
+        plain.images[:, :40], spoiled.images[:, :40]
+    )
     assert all((a != b).any() for a, b in zip(plain.images, spoiled.images))
 
 
@@ -70,11 +99,21 @@ def test_only_families_have_models():
         challenges.models("dog")
 
 
-@pytest.mark.parametrize("make, options", [(challenges.sides, {"words": ("dog", "car")}), (challenges.attributes, {"words": ("dog", "car"), "colors": ("red", "blue")}), (challenges.negation, {"words": ("dog", "car")})])
+@pytest.mark.parametrize(
+    "make, options",
+    [
+        (challenges.sides, {"words": ("dog", "car")}),
+        (challenges.attributes, {"words": ("dog", "car"), "colors": ("red", "blue")}),
+        (challenges.negation, {"words": ("dog", "car")}),
+    ],
+)
 def test_with_one_pair_for_all_a_probe_can_be_asked(make, options):
     """The candidates are the same for every picture, and the label says which of them is true."""
     made = make(n=8, **options)
-    assert made.labels == options.get("colors", options["words"]) and len({tuple(texts) for texts in made.candidates}) == 1
+    assert (
+        made.labels == options.get("colors", options["words"])
+        and len({tuple(texts) for texts in made.candidates}) == 1
+    )
     assert made.targets.tolist() == [made.labels[i % 2] for i in range(8)]
     assert not (made.images[0] == made.images[1]).all()
 
@@ -82,7 +121,11 @@ def test_with_one_pair_for_all_a_probe_can_be_asked(make, options):
 def test_a_part_of_a_challenge_is_one():
     whole = challenges.counting(n=12)
     part = whole[4:9]
-    assert len(part) == 5 and part.targets.tolist() == whole.targets[4:9].tolist() and part.candidates == whole.candidates[4:9]
+    assert (
+        len(part) == 5
+        and part.targets.tolist() == whole.targets[4:9].tolist()
+        and part.candidates == whole.candidates[4:9]
+    )
 
 
 def test_real_sets_come_from_where_torchvision_keeps_them(tmp_path):
@@ -92,11 +135,21 @@ def test_real_sets_come_from_where_torchvision_keeps_them(tmp_path):
     digits = np.arange(20, dtype=np.uint8) % 10
     shades = np.repeat(digits * 25, 28 * 28).reshape(20, 28, 28)
     for part in ("train", "t10k"):
-        (folder / f"{part}-images-idx3-ubyte").write_bytes(np.array([2051, 20, 28, 28], ">i4").tobytes() + shades.tobytes())
-        (folder / f"{part}-labels-idx1-ubyte").write_bytes(np.array([2049, 20], ">i4").tobytes() + digits.tobytes())
+        (folder / f"{part}-images-idx3-ubyte").write_bytes(
+            np.array([2051, 20, 28, 28], ">i4").tobytes() + shades.tobytes()
+        )
+        (folder / f"{part}-labels-idx1-ubyte").write_bytes(
+            np.array([2049, 20], ">i4").tobytes() + digits.tobytes()
+        )
     found = challenges.real("MNIST", n=15, size=32, root=tmp_path)
-    assert found.images.shape == (15, 32, 32, 3) and len(found.labels) == 10 and found.candidates[0][3] == "a picture of the number three."
-    assert (found.images[:, 16, 16, 0] == 25 * found.right).all() and (found.targets == np.array(found.labels)[found.right]).all()
+    assert (
+        found.images.shape == (15, 32, 32, 3)
+        and len(found.labels) == 10
+        and found.candidates[0][3] == "a picture of the number three."
+    )
+    assert (found.images[:, 16, 16, 0] == 25 * found.right).all() and (
+        found.targets == np.array(found.labels)[found.right]
+    ).all()
     with pytest.raises(FileNotFoundError, match=r"CIFAR10 is not in .*download=True"):
         challenges.real("CIFAR10", root=tmp_path)
     with pytest.raises(ValueError, match="there are MNIST, CIFAR10"):

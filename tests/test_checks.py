@@ -1,4 +1,5 @@
-"""Promises of the homework checks: right answers pass, the usual mistakes get the hint that fits them, and whatever a function does ends in a sentence."""
+"""Promises of the homework checks: right answers pass, the usual mistakes get the hint that fits
+them, and whatever a function does ends in a sentence."""
 
 import math
 import threading
@@ -10,9 +11,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from miniclip import Scene, Thing, homework
-from miniclip.checks import CHECKS, check, judge
-from miniclip.data.picturebook import PLACES
+from miniclip import Scene, Thing
+from miniclip.course import exercises as homework
+from miniclip.course.checks import CHECKS, check, judge
+from miniclip.data.world import PLACES
 
 IN, IJ = torch.arange, np.array  # short names for the variants below
 
@@ -54,18 +56,31 @@ def yes(i, t, a, b):
 
 
 def encode(m, labels, templates):
-    return torch.stack([m.encode_text([t.format(x) for t in templates]) for x in labels])  # (C, M, E)
+    return torch.stack(
+        [m.encode_text([t.format(x) for t in templates]) for x in labels]
+    )  # (C, M, E)
 
 
 def wilson(hits, n, v=1.96, p_middle=False, divide=True):
     p = hits / n
-    middle, arm, whole = p if p_middle else (p + v * v / 2 / n), v * math.sqrt(p * (1 - p) / n + v * v / 4 / n / n), (1 + v * v / n) if divide else 1
-    return (middle if p_middle else middle / whole) - arm / whole, (middle if p_middle else middle / whole) + arm / whole
+    middle, arm, whole = (
+        p if p_middle else (p + v * v / 2 / n),
+        v * math.sqrt(p * (1 - p) / n + v * v / 4 / n / n),
+        (1 + v * v / n) if divide else 1,
+    )
+    return (middle if p_middle else middle / whole) - arm / whole, (
+        middle if p_middle else middle / whole
+    ) + arm / whole
 
 
 def draw(targets, shots, seed, replace=False, generator=None):
     rng = generator or np.random.default_rng(seed)
-    return np.concatenate([rng.choice(np.nonzero(targets == name)[0], shots, replace=replace) for name in np.unique(targets)])
+    return np.concatenate(
+        [
+            rng.choice(np.nonzero(targets == name)[0], shots, replace=replace)
+            for name in np.unique(targets)
+        ]
+    )
 
 
 def softmax(x, y, w, dim=1):
@@ -76,12 +91,24 @@ def blend(a, b, s):
     return {k: torch.lerp(v, b[k], s) if v.is_floating_point() else b[k] for k, v in a.items()}
 
 
-def scenes(n, seed, number=lambda rng, i: i % 8, label=lambda number: number, place=None, at=None, size=None, flowers=1, rng=None):
+def scenes(
+    n,
+    seed,
+    number=lambda rng, i: i % 8,
+    label=lambda number: number,
+    place=None,
+    at=None,
+    size=None,
+    flowers=1,
+    rng=None,
+):
     rng, pairs = rng or Random(seed), []
     for i in range(n):
         k = number(rng, i)
         where = at(k) if at else (rng.uniform(0.3, 0.7), 0.6)
-        things = [Thing("flower", at=where, size=size or rng.uniform(0.3, 0.6), model=k)] * flowers
+        things = [
+            Thing("flower", at=where, size=size or rng.uniform(0.3, 0.6), variant=k)
+        ] * flowers
         pairs.append((Scene(place(k) if place else rng.choice(list(PLACES)), things), label(k)))
     return pairs
 
@@ -94,10 +121,12 @@ def paired(b, a, arm=None, sign=1):
 
 def study(choose, report):
     """A study that looks at the test for every candidate."""
+
     def run(candidates, validate, test):
         val, tests = {c: validate(c) for c in candidates}, {c: test(c) for c in candidates}
         name = choose(val, tests)
         return name, report(val, tests, name)
+
     return run
 
 
@@ -120,107 +149,373 @@ RIGHT = {
     "hw2.interval": wilson,
     "hw2.study": lambda c, validate, test: (name := max(c, key=validate), test(name)),
     "hw3.few_rows": draw,
-    "hw3.standardize": lambda a, b: tuple((x - a.mean(0)) / np.maximum(a.std(0), 1e-12) for x in (a, b)) if (a.std(0) > 0).all() else tuple((x - a.mean(0)) / np.where(a.std(0) > 0, a.std(0), 1) for x in (a, b)),
+    "hw3.standardize": lambda a, b: (
+        tuple((x - a.mean(0)) / np.maximum(a.std(0), 1e-12) for x in (a, b))
+        if (a.std(0) > 0).all()
+        else tuple((x - a.mean(0)) / np.where(a.std(0) > 0, a.std(0), 1) for x in (a, b))
+    ),
     "hw3.gradient": softmax,
     "hw3.average": blend,
     "hw4.make_test": scenes,
     "hw4.recall": lambda g, r, c: shares(g, r, c, lambda g, r, k: (r == k).sum()),
     "hw4.change": paired,
-    "hw4.verdict": lambda t, o, m: "not repaired" if t[1] <= 0 else "broken" if any(x[1] <= -m for x in o.values()) else "repaired",
+    "hw4.verdict": lambda t, o, m: (
+        "not repaired"
+        if t[1] <= 0
+        else "broken"
+        if any(x[1] <= -m for x in o.values())
+        else "repaired"
+    ),
 }
 
 # For each check: what a student might write, and words of the hint that it should get.
 WRONG = {
     "hw1.cosines": [
-        (lambda i, t: i @ t.T, "missing normalisation|Lengths have to go"), (lambda i, t: unit(i) @ t.T, "only one of the two"), (lambda i, t: (t @ i.T / t.norm(dim=1)[:, None] / i.norm(dim=1)).T.T, "transposed"),
-        (lambda i, t: unit(i, 0) @ unit(t, 0).T, "wrong dimension"), (lambda i, t: i @ t.T / (i.norm() * t.norm()), "one of the whole matrix"), (lambda i, t: 1 - cos(i, t), "distance"),
-        (lambda i, t: i @ t.T / (i.pow(2).sum(1)[:, None] * t.pow(2).sum(1)), "leaves out the root"), (lambda i, t: cos(i, t).diag(), "shape"), (lambda i, t: cos(i.div_(i.norm(dim=1, keepdim=True)), t), "images is no longer"),
+        (lambda i, t: i @ t.T, "missing normalisation|Lengths have to go"),
+        (lambda i, t: unit(i) @ t.T, "only one of the two"),
+        (lambda i, t: (t @ i.T / t.norm(dim=1)[:, None] / i.norm(dim=1)).T.T, "transposed"),
+        (lambda i, t: unit(i, 0) @ unit(t, 0).T, "wrong dimension"),
+        (lambda i, t: i @ t.T / (i.norm() * t.norm()), "one of the whole matrix"),
+        (lambda i, t: 1 - cos(i, t), "distance"),
+        (
+            lambda i, t: i @ t.T / (i.pow(2).sum(1)[:, None] * t.pow(2).sum(1)),
+            "leaves out the root",
+        ),
+        (lambda i, t: cos(i, t).diag(), "shape"),
+        (lambda i, t: cos(i.div_(i.norm(dim=1, keepdim=True)), t), "images is no longer"),
     ],
     "hw1.info_nce": [
-        (lambda i, t, tau: nce(i @ t.T / tau), "missing normalisation"), (lambda i, t, tau: nce(cos(i, t) * tau), "multiplies"), (lambda i, t, tau: ce(cos(i, t) / tau), "one direction only, pictures"),
-        (lambda i, t, tau: ce(cos(t, i) / tau), "one direction only, texts"), (lambda i, t, tau: ce(cos(i, t) / tau) + ce(cos(t, i) / tau), "averaged; yours adds"), (lambda i, t, tau: nce(cos(i, t) / tau) * len(i), "yours is the sum"),
-        (lambda i, t, tau: nce(cos(i, t) / tau, torch.zeros(len(i), dtype=torch.long)), "not on the diagonal"), (lambda i, t, tau: -F.log_softmax((cos(i, t) / tau).reshape(-1), 0).reshape(len(i), -1).diag().mean(), "wrong axis"),
-        (lambda i, t, tau: (-F.log_softmax(cos(i, t) / tau, 1) * torch.eye(len(i)) - F.log_softmax(cos(i, t) / tau, 0) * torch.eye(len(i))).mean(), "wrong dimension"),
-        (lambda i, t, tau: -nce(cos(i, t) / tau), "wrong sign"), (lambda i, t, tau: nce(cos(i, t) / tau) / math.log(2), "another base"), (lambda i, t, tau: nce(unit(i, 0) @ unit(t, 0).T / tau), "wrong dimension"),
-        (lambda i, t, tau: -sum(torch.log(e.diag() / e.sum(d)).mean() for d, e in enumerate([torch.exp(cos(i, t) / tau)] * 2)) / 2, "becomes infinite"), (lambda i, t, tau: nce(F.normalize(i) @ F.normalize(t.mul_(2)).T / tau), "texts is no longer"),
+        (lambda i, t, tau: nce(i @ t.T / tau), "missing normalisation"),
+        (lambda i, t, tau: nce(cos(i, t) * tau), "multiplies"),
+        (lambda i, t, tau: ce(cos(i, t) / tau), "one direction only, pictures"),
+        (lambda i, t, tau: ce(cos(t, i) / tau), "one direction only, texts"),
+        (lambda i, t, tau: ce(cos(i, t) / tau) + ce(cos(t, i) / tau), "averaged; yours adds"),
+        (lambda i, t, tau: nce(cos(i, t) / tau) * len(i), "yours is the sum"),
+        (
+            lambda i, t, tau: nce(cos(i, t) / tau, torch.zeros(len(i), dtype=torch.long)),
+            "not on the diagonal",
+        ),
+        (
+            lambda i, t, tau: (
+                -F.log_softmax((cos(i, t) / tau).reshape(-1), 0).reshape(len(i), -1).diag().mean()
+            ),
+            "wrong axis",
+        ),
+        (
+            lambda i, t, tau: (
+                -F.log_softmax(cos(i, t) / tau, 1) * torch.eye(len(i))
+                - F.log_softmax(cos(i, t) / tau, 0) * torch.eye(len(i))
+            ).mean(),
+            "wrong dimension",
+        ),
+        (lambda i, t, tau: -nce(cos(i, t) / tau), "wrong sign"),
+        (lambda i, t, tau: nce(cos(i, t) / tau) / math.log(2), "another base"),
+        (lambda i, t, tau: nce(unit(i, 0) @ unit(t, 0).T / tau), "wrong dimension"),
+        (
+            lambda i, t, tau: (
+                -sum(
+                    torch.log(e.diag() / e.sum(d)).mean()
+                    for d, e in enumerate([torch.exp(cos(i, t) / tau)] * 2)
+                )
+                / 2
+            ),
+            "becomes infinite",
+        ),
+        (
+            lambda i, t, tau: nce(F.normalize(i) @ F.normalize(t.mul_(2)).T / tau),
+            "texts is no longer",
+        ),
     ],
     "hw1.gradient": [
-        (lambda s, tau: -(rows(s, tau) + columns(s, tau)) / (2 * len(s) * tau), "wrong sign"), (lambda s, tau: (rows(s, tau) + columns(s, tau)) / (2 * len(s)), "1/temperature"),
-        (lambda s, tau: tau * (rows(s, tau) + columns(s, tau)) / (2 * len(s)), "multiplies"), (lambda s, tau: (rows(s, tau) + columns(s, tau)) / (2 * tau), "yours is a sum"), (lambda s, tau: (rows(s, tau) + columns(s, tau)) / (len(s) * tau), "half missing"),
-        (lambda s, tau: rows(s, tau) / (len(s) * tau), "one direction only"), (lambda s, tau: columns(s, tau) / (len(s) * tau), "one direction only"), (lambda s, tau: ((s / tau).softmax(0) + (s / tau).softmax(1)) / (2 * len(s) * tau), "off the diagonal"),
-        (lambda s, tau: (rows(s, tau) + columns(s, tau).T) / (2 * len(s) * tau), "transposed back"), (lambda s, tau: ((s / tau).softmax(0) + rows(s, tau)) / (2 * len(s) * tau), "takes one for both"),
+        (lambda s, tau: -(rows(s, tau) + columns(s, tau)) / (2 * len(s) * tau), "wrong sign"),
+        (lambda s, tau: (rows(s, tau) + columns(s, tau)) / (2 * len(s)), "1/temperature"),
+        (lambda s, tau: tau * (rows(s, tau) + columns(s, tau)) / (2 * len(s)), "multiplies"),
+        (lambda s, tau: (rows(s, tau) + columns(s, tau)) / (2 * tau), "yours is a sum"),
+        (lambda s, tau: (rows(s, tau) + columns(s, tau)) / (len(s) * tau), "half missing"),
+        (lambda s, tau: rows(s, tau) / (len(s) * tau), "one direction only"),
+        (lambda s, tau: columns(s, tau) / (len(s) * tau), "one direction only"),
+        (
+            lambda s, tau: ((s / tau).softmax(0) + (s / tau).softmax(1)) / (2 * len(s) * tau),
+            "off the diagonal",
+        ),
+        (lambda s, tau: (rows(s, tau) + columns(s, tau).T) / (2 * len(s) * tau), "transposed back"),
+        (
+            lambda s, tau: ((s / tau).softmax(0) + rows(s, tau)) / (2 * len(s) * tau),
+            "takes one for both",
+        ),
     ],
     "hw1.hardest": [
-        (lambda s, tau: (s / tau).softmax(1).amax(1), "positive too"), (lambda s, tau: hard((s / tau).softmax(1)).amax(1), "part of the whole"), (lambda s, tau: hard(s * tau).softmax(1).amax(1), "multiplies"),
-        (lambda s, tau: hard(s / tau).softmax(0).amax(0), "wrong axis"), (lambda s, tau: hard(s).softmax(1).amax(1), "no difference"), (lambda s, tau: hard(s / tau).softmax(1).amax(1).mean(), "one number"),
-        (lambda s, tau: (s / tau * (1 - torch.eye(len(s)))).softmax(1).amax(1), "exponential is 1"), (lambda s, tau: hard(s).amax(1) / (s * (1 - torch.eye(len(s)))).sum(1), "not to its cosine"),
-        (lambda s, tau: hard(s.fill_diagonal_(-math.inf) / tau).softmax(1).amax(1), "cosines is no longer"),
+        (lambda s, tau: (s / tau).softmax(1).amax(1), "positive too"),
+        (lambda s, tau: hard((s / tau).softmax(1)).amax(1), "part of the whole"),
+        (lambda s, tau: hard(s * tau).softmax(1).amax(1), "multiplies"),
+        (lambda s, tau: hard(s / tau).softmax(0).amax(0), "wrong axis"),
+        (lambda s, tau: hard(s).softmax(1).amax(1), "no difference"),
+        (lambda s, tau: hard(s / tau).softmax(1).amax(1).mean(), "one number"),
+        (lambda s, tau: (s / tau * (1 - torch.eye(len(s)))).softmax(1).amax(1), "exponential is 1"),
+        (
+            lambda s, tau: hard(s).amax(1) / (s * (1 - torch.eye(len(s)))).sum(1),
+            "not to its cosine",
+        ),
+        (
+            lambda s, tau: hard(s.fill_diagonal_(-math.inf) / tau).softmax(1).amax(1),
+            "cosines is no longer",
+        ),
     ],
     "hw1.sigmoid_loss": [
-        (lambda i, t, a, b: F.softplus(-z(i) * yes(i, t, a, b)).mean(), "B x B"), (lambda i, t, a, b: F.softplus(-z(i) * yes(i, t, a, b)).sum(), "yours is a sum"), (lambda i, t, a, b: F.softplus(-z(i) * yes(i, t, a, 0)).sum() / len(i), "bias makes no difference"),
-        (lambda i, t, a, b: F.softplus(-z(i) * yes(i, t, 1 / a, b)).sum() / len(i), "divides by it"), (lambda i, t, a, b: F.softplus(-torch.eye(len(i)) * yes(i, t, a, b)).sum() / len(i), "in yours it is 0"),
-        (lambda i, t, a, b: F.softplus(z(i) * yes(i, t, a, b)).sum() / len(i), "wrong way round"), (lambda i, t, a, b: -torch.log(torch.sigmoid(z(i) * yes(i, t, a, b))).sum() / len(i), "so small that it becomes 0"),
-        (lambda i, t, a, b: F.logsigmoid(z(i) * yes(i, t, a, b)).sum() / len(i), "wrong sign"), (lambda i, t, a, b: F.softplus(-z(i) * (yes(i, t, a, -b))).sum() / len(i), "takes it off"), (lambda i, t, a, b: F.softplus(-yes(i, t, a, b)).diag().mean(), "diagonal alone"),
+        (lambda i, t, a, b: F.softplus(-z(i) * yes(i, t, a, b)).mean(), "B x B"),
+        (lambda i, t, a, b: F.softplus(-z(i) * yes(i, t, a, b)).sum(), "yours is a sum"),
+        (
+            lambda i, t, a, b: F.softplus(-z(i) * yes(i, t, a, 0)).sum() / len(i),
+            "bias makes no difference",
+        ),
+        (
+            lambda i, t, a, b: F.softplus(-z(i) * yes(i, t, 1 / a, b)).sum() / len(i),
+            "divides by it",
+        ),
+        (
+            lambda i, t, a, b: F.softplus(-torch.eye(len(i)) * yes(i, t, a, b)).sum() / len(i),
+            "in yours it is 0",
+        ),
+        (lambda i, t, a, b: F.softplus(z(i) * yes(i, t, a, b)).sum() / len(i), "wrong way round"),
+        (
+            lambda i, t, a, b: -torch.log(torch.sigmoid(z(i) * yes(i, t, a, b))).sum() / len(i),
+            "so small that it becomes 0",
+        ),
+        (lambda i, t, a, b: F.logsigmoid(z(i) * yes(i, t, a, b)).sum() / len(i), "wrong sign"),
+        (lambda i, t, a, b: F.softplus(-z(i) * (yes(i, t, a, -b))).sum() / len(i), "takes it off"),
+        (lambda i, t, a, b: F.softplus(-yes(i, t, a, b)).diag().mean(), "diagonal alone"),
     ],
     "hw2.classifier": [
-        (lambda m, la, te: encode(m, la, te).mean(1), "missing normalisation"), (lambda m, la, te: m.encode_text([te[0].format(x) for x in la]), "yours has one"), (lambda m, la, te: m.encode_text(la), "bare labels"),
-        (lambda m, la, te: unit(encode(m, la, te).mean(0)), "over labels"), (lambda m, la, te: unit(m.encode_text([t.format(x) for t in te for x in la]).view(len(la), len(te), -1).mean(1)), "got mixed"),
-        (lambda m, la, te: m.encode_text([" ".join(t.format(x) for t in te) for x in la]), "joins the texts"), (lambda m, la, te: unit(encode(m, la, te).mean(1)).T, "transposed"), (lambda m, la, te: m.encode_text([la, te]), "raised ValueError"),
+        (lambda m, la, te: encode(m, la, te).mean(1), "missing normalisation"),
+        (lambda m, la, te: m.encode_text([te[0].format(x) for x in la]), "yours has one"),
+        (lambda m, la, te: m.encode_text(la), "bare labels"),
+        (lambda m, la, te: unit(encode(m, la, te).mean(0)), "over labels"),
+        (
+            lambda m, la, te: unit(
+                m.encode_text([t.format(x) for t in te for x in la])
+                .view(len(la), len(te), -1)
+                .mean(1)
+            ),
+            "got mixed",
+        ),
+        (
+            lambda m, la, te: m.encode_text([" ".join(t.format(x) for t in te) for x in la]),
+            "joins the texts",
+        ),
+        (lambda m, la, te: unit(encode(m, la, te).mean(1)).T, "transposed"),
+        (lambda m, la, te: m.encode_text([la, te]), "raised ValueError"),
     ],
     "hw2.probabilities": [
-        (lambda f, v, s: F.softmax(s * f @ v.T, dim=0), "wrong axis"), (lambda f, v, s: F.softmax(f @ v.T, dim=1), "no difference"), (lambda f, v, s: F.softmax(f @ v.T / s, dim=1), "divides"), (lambda f, v, s: s * (f @ v.T), "add up to 1"),
-        (lambda f, v, s: torch.sigmoid(s * f @ v.T), "sigmoid"), (lambda f, v, s: F.log_softmax(s * f @ v.T, dim=1), "logarithm"), (lambda f, v, s: F.softmax(s * f @ v.T, dim=1).T, "transposed"), (lambda f, v, s: s * F.softmax(f @ v.T, dim=1), "before the softmax"),
+        (lambda f, v, s: F.softmax(s * f @ v.T, dim=0), "wrong axis"),
+        (lambda f, v, s: F.softmax(f @ v.T, dim=1), "no difference"),
+        (lambda f, v, s: F.softmax(f @ v.T / s, dim=1), "divides"),
+        (lambda f, v, s: s * (f @ v.T), "add up to 1"),
+        (lambda f, v, s: torch.sigmoid(s * f @ v.T), "sigmoid"),
+        (lambda f, v, s: F.log_softmax(s * f @ v.T, dim=1), "logarithm"),
+        (lambda f, v, s: F.softmax(s * f @ v.T, dim=1).T, "transposed"),
+        (lambda f, v, s: s * F.softmax(f @ v.T, dim=1), "before the softmax"),
     ],
     "hw2.interval": [
-        (lambda h, n: (h / n - 1.96 * math.sqrt(h / n * (1 - h / n) / n), h / n + 1.96 * math.sqrt(h / n * (1 - h / n) / n)), "too sure"), (lambda h, n: wilson(h, n, 1), "68 %"), (lambda h, n: wilson(h, n, 1.645), "90 %"),
-        (lambda h, n: [100 * x for x in wilson(h, n)], "not percent"), (lambda h, n: wilson(h, n, divide=False), "divided by 1"), (lambda h, n: wilson(h, n, p_middle=True), "nearer to a half"), (lambda h, n: wilson(h, n)[::-1], "lower end comes first"),
+        (
+            lambda h, n: (
+                h / n - 1.96 * math.sqrt(h / n * (1 - h / n) / n),
+                h / n + 1.96 * math.sqrt(h / n * (1 - h / n) / n),
+            ),
+            "too sure",
+        ),
+        (lambda h, n: wilson(h, n, 1), "68 %"),
+        (lambda h, n: wilson(h, n, 1.645), "90 %"),
+        (lambda h, n: [100 * x for x in wilson(h, n)], "not percent"),
+        (lambda h, n: wilson(h, n, divide=False), "divided by 1"),
+        (lambda h, n: wilson(h, n, p_middle=True), "nearer to a half"),
+        (lambda h, n: wilson(h, n)[::-1], "lower end comes first"),
         (lambda h, n: np.diff(wilson(h, n))[0], "the width"),
     ],
     "hw2.study": [
-        (study(lambda v, t: best(t), lambda v, t, n: t[n]), "leaking the test set"), (study(lambda v, t: best(v), lambda v, t, n: t[n]), "leaking the test set"), (lambda c, v, t: (n := max(c, key=t), t(n)), "leaking the test set"),
-        (lambda c, v, t: (n := max(c, key=v), v(n)), "never looked at the test"), (lambda c, v, t: (n := min(c, key=v), t(n)), "the worst"), (lambda c, v, t: (n := max(c[:2], key=v), t(n)), "never asked"),
-        (lambda c, v, t: (n := max(c, key=v), (v(n) + t(n)) / 2), "neither averaged"), (lambda c, v, t: t(max(c, key=v)), "return name, accuracy"), (lambda c, v, t: (t(max(c, key=v)), "sketch"), "in this order"),
-        (lambda c, v, t: ([v(n) for n in c], t(c[-1]))[1:] and (c[-1], t(c[-1])), "never asked|leaking"), (lambda c, v, t: t(best({n: v(n) for n in c})) and None, "gives None"), (lambda c, v, t: t(0), "takes the name"),
+        (study(lambda v, t: best(t), lambda v, t, n: t[n]), "leaking the test set"),
+        (study(lambda v, t: best(v), lambda v, t, n: t[n]), "leaking the test set"),
+        (lambda c, v, t: (n := max(c, key=t), t(n)), "leaking the test set"),
+        (lambda c, v, t: (n := max(c, key=v), v(n)), "never looked at the test"),
+        (lambda c, v, t: (n := min(c, key=v), t(n)), "the worst"),
+        (lambda c, v, t: (n := max(c[:2], key=v), t(n)), "never asked"),
+        (lambda c, v, t: (n := max(c, key=v), (v(n) + t(n)) / 2), "neither averaged"),
+        (lambda c, v, t: t(max(c, key=v)), "return name, accuracy"),
+        (lambda c, v, t: (t(max(c, key=v)), "sketch"), "in this order"),
+        (
+            lambda c, v, t: ([v(n) for n in c], t(c[-1]))[1:] and (c[-1], t(c[-1])),
+            "never asked|leaking",
+        ),
+        (lambda c, v, t: t(best({n: v(n) for n in c})) and None, "gives None"),
+        (lambda c, v, t: t(0), "takes the name"),
     ],
     "hw3.few_rows": [
-        (lambda y, k, s: np.random.default_rng(s).permutation(len(y))[:k], "of each class, not of all"), (lambda y, k, s: draw(y, k, s, replace=True), "a row twice|without replacement"), (lambda y, k, s: np.random.default_rng(s).permutation(len(y))[: 3 * k], "within each class"),
-        (lambda y, k, s: draw(y, k, 0), "other seeds give the same"), (lambda y, k, s: draw(y, k, s, generator=np.random.default_rng()), "the second time"), (lambda y, k, s: np.isin(np.arange(len(y)), draw(y, k, s)), "not a mask"),
-        (lambda y, k, s: y[draw(y, k, s)], "which rows, not which labels"), (lambda y, k, s: draw(y, 2, s), "shots = 1"), (lambda y, k, s: (y.sort(), draw(y, k, s))[1], "targets is no longer"), (lambda y, k, s: draw(y, k, s) + 12, "from 0 to 11"),
+        (
+            lambda y, k, s: np.random.default_rng(s).permutation(len(y))[:k],
+            "of each class, not of all",
+        ),
+        (lambda y, k, s: draw(y, k, s, replace=True), "a row twice|without replacement"),
+        (
+            lambda y, k, s: np.random.default_rng(s).permutation(len(y))[: 3 * k],
+            "within each class",
+        ),
+        (lambda y, k, s: draw(y, k, 0), "other seeds give the same"),
+        (lambda y, k, s: draw(y, k, s, generator=np.random.default_rng()), "the second time"),
+        (lambda y, k, s: np.isin(np.arange(len(y)), draw(y, k, s)), "not a mask"),
+        (lambda y, k, s: y[draw(y, k, s)], "which rows, not which labels"),
+        (lambda y, k, s: draw(y, 2, s), "shots = 1"),
+        (lambda y, k, s: (y.sort(), draw(y, k, s))[1], "targets is no longer"),
+        (lambda y, k, s: draw(y, k, s) + 12, "from 0 to 11"),
     ],
     "hw3.standardize": [
-        (lambda a, b: tuple((x - x.mean(0)) / np.where(x.std(0) > 0, x.std(0), 1) for x in (a, b)), "by its own mean"), (lambda a, b: tuple((x - np.vstack([a, b]).mean(0)) / np.where((s := np.vstack([a, b]).std(0)) > 0, s, 1) for x in (a, b)), "leaking the test set"),
-        (lambda a, b: tuple((x - a.mean(0)) / a.std(0) for x in (a, b)), "never changes"), (lambda a, b: (a - a.mean(0), b - a.mean(0)), "nothing is divided"), (lambda a, b: tuple((x - a.mean(0)) / np.where(a.var(0) > 0, a.var(0), 1) for x in (a, b)), "not the variance"),
-        (lambda a, b: ((a - a.mean()) / a.std(), (b - a.mean()) / a.std()), "over all numbers"), (lambda a, b: tuple((x - x.mean(1, keepdims=True)) / x.std(1, keepdims=True) for x in (a, b)), "wrong dimension"),
-        (lambda a, b: ((a - a.mean(0)) / np.where(a.std(0) > 0, a.std(0), 1), b), "left as it was"), (lambda a, b: (m := a.mean(0), s := np.where(a.std(0) > 0, a.std(0), 1), a.__isub__(m), (a / s, (b - m) / s))[-1], "train is no longer"),
+        (
+            lambda a, b: tuple(
+                (x - x.mean(0)) / np.where(x.std(0) > 0, x.std(0), 1) for x in (a, b)
+            ),
+            "by its own mean",
+        ),
+        (
+            lambda a, b: tuple(
+                (x - np.vstack([a, b]).mean(0))
+                / np.where((s := np.vstack([a, b]).std(0)) > 0, s, 1)
+                for x in (a, b)
+            ),
+            "leaking the test set",
+        ),
+        (lambda a, b: tuple((x - a.mean(0)) / a.std(0) for x in (a, b)), "never changes"),
+        (lambda a, b: (a - a.mean(0), b - a.mean(0)), "nothing is divided"),
+        (
+            lambda a, b: tuple(
+                (x - a.mean(0)) / np.where(a.var(0) > 0, a.var(0), 1) for x in (a, b)
+            ),
+            "not the variance",
+        ),
+        (lambda a, b: ((a - a.mean()) / a.std(), (b - a.mean()) / a.std()), "over all numbers"),
+        (
+            lambda a, b: tuple(
+                (x - x.mean(1, keepdims=True)) / x.std(1, keepdims=True) for x in (a, b)
+            ),
+            "wrong dimension",
+        ),
+        (lambda a, b: ((a - a.mean(0)) / np.where(a.std(0) > 0, a.std(0), 1), b), "left as it was"),
+        (
+            lambda a, b: (
+                m := a.mean(0),
+                s := np.where(a.std(0) > 0, a.std(0), 1),
+                a.__isub__(m),
+                (a / s, (b - m) / s),
+            )[-1],
+            "train is no longer",
+        ),
     ],
     "hw3.gradient": [
-        (lambda x, y, w: softmax(x, y, w) * len(x), "yours is a sum"), (lambda x, y, w: -softmax(x, y, w), "wrong sign"), (lambda x, y, w: softmax(x, y, w, 0), "wrong axis"), (lambda x, y, w: softmax(x, y, w).T, "transposed"), (lambda x, y, w: softmax(x, y, w) / len(w), "not over pictures and classes"),
-        (lambda x, y, w: (x @ w.T).softmax(1).T @ x / len(x), "never looks at the targets"), (lambda x, y, w: -F.one_hot(y, len(w)).float().T @ x / len(x), "wrong classes push"), (lambda x, y, w: w - softmax(x, y, w), "not the weights after a step"), (lambda x, y, w: F.cross_entropy(x @ w.T, y), "that is the loss"),
+        (lambda x, y, w: softmax(x, y, w) * len(x), "yours is a sum"),
+        (lambda x, y, w: -softmax(x, y, w), "wrong sign"),
+        (lambda x, y, w: softmax(x, y, w, 0), "wrong axis"),
+        (lambda x, y, w: softmax(x, y, w).T, "transposed"),
+        (lambda x, y, w: softmax(x, y, w) / len(w), "not over pictures and classes"),
+        (lambda x, y, w: (x @ w.T).softmax(1).T @ x / len(x), "never looks at the targets"),
+        (lambda x, y, w: -F.one_hot(y, len(w)).float().T @ x / len(x), "wrong classes push"),
+        (lambda x, y, w: w - softmax(x, y, w), "not the weights after a step"),
+        (lambda x, y, w: F.cross_entropy(x @ w.T, y), "that is the loss"),
     ],
     "hw3.average": [
-        (lambda a, b, s: blend(b, a, s) | {k: v for k, v in a.items() if not v.is_floating_point()}, "swapped"), (lambda a, b, s: blend(a, b, 0.5), "no difference"), (lambda a, b, s: b, "no difference"), (lambda a, b, s: {k: a[k] + b[k] for k in a}, "adds the two"),
-        (lambda a, b, s: {k: (1 - s) * a[k] + s * b[k] for k in a}, "cannot lie between"), (lambda a, b, s: {k: v for k, v in blend(a, b, s).items() if k != "batches"}, "every name"),
-        (lambda a, b, s: {k: v.lerp_(b[k], s) if v.is_floating_point() else b[k] for k, v in a.items()}, "before is no longer"), (lambda a, b, s: {k: v + s * b[k] if v.is_floating_point() else b[k] for k, v in a.items()}, "whole of the first"),
+        (
+            lambda a, b, s: (
+                blend(b, a, s) | {k: v for k, v in a.items() if not v.is_floating_point()}
+            ),
+            "swapped",
+        ),
+        (lambda a, b, s: blend(a, b, 0.5), "no difference"),
+        (lambda a, b, s: b, "no difference"),
+        (lambda a, b, s: {k: a[k] + b[k] for k in a}, "adds the two"),
+        (lambda a, b, s: {k: (1 - s) * a[k] + s * b[k] for k in a}, "cannot lie between"),
+        (lambda a, b, s: {k: v for k, v in blend(a, b, s).items() if k != "batches"}, "every name"),
+        (
+            lambda a, b, s: {
+                k: v.lerp_(b[k], s) if v.is_floating_point() else b[k] for k, v in a.items()
+            },
+            "before is no longer",
+        ),
+        (
+            lambda a, b, s: {
+                k: v + s * b[k] if v.is_floating_point() else b[k] for k, v in a.items()
+            },
+            "whole of the first",
+        ),
     ],
     "hw4.make_test": [
-        (lambda n, s: scenes(n, s, number=lambda rng, i: rng.randrange(8)), "equally often"), (lambda n, s: scenes(n, s, label=lambda k: 7 - k), "use it for both"), (lambda n, s: scenes(n, s, label=lambda k: k + 1), "from 0"), (lambda n, s: scenes(n, 0), "another seed"),
-        (lambda n, s: scenes(n, s, rng=Random()), "the second time"), (lambda n, s: scenes(n, s, place=lambda k: "grass"), "different place"), (lambda n, s: scenes(n, s, place=lambda k: list(PLACES)[k]), "place alone tells"), (lambda n, s: scenes(n, s, at=lambda k: (0.2 + 0.08 * k, 0.6)), "position alone tells"),
-        (lambda n, s: scenes(n, s, size=0.5), "different size"), (lambda n, s: scenes(n, s, flowers=2), "exactly one flower"), (lambda n, s: scenes(8 * n, s), "in all"), (lambda n, s: [scene for scene, _ in scenes(n, s)], "list of pairs"),
+        (lambda n, s: scenes(n, s, number=lambda rng, i: rng.randrange(8)), "equally often"),
+        (lambda n, s: scenes(n, s, label=lambda k: 7 - k), "use it for both"),
+        (lambda n, s: scenes(n, s, label=lambda k: k + 1), "from 0"),
+        (lambda n, s: scenes(n, 0), "another seed"),
+        (lambda n, s: scenes(n, s, rng=Random()), "the second time"),
+        (lambda n, s: scenes(n, s, place=lambda k: "grass"), "different place"),
+        (lambda n, s: scenes(n, s, place=lambda k: list(PLACES)[k]), "place alone tells"),
+        (lambda n, s: scenes(n, s, at=lambda k: (0.2 + 0.08 * k, 0.6)), "position alone tells"),
+        (lambda n, s: scenes(n, s, size=0.5), "different size"),
+        (lambda n, s: scenes(n, s, flowers=2), "exactly one flower"),
+        (lambda n, s: scenes(8 * n, s), "in all"),
+        (lambda n, s: [scene for scene, _ in scenes(n, s)], "list of pairs"),
     ],
     "hw4.recall": [
-        (lambda g, r, c: shares(g, r, c, lambda g, r, k: (g == k).sum()), "precision"), (lambda g, r, c: np.mean(g == r), "one accuracy over all"), (lambda g, r, c: shares(g, r, c, lambda g, r, k: 1), "those are counts"), (lambda g, r, c: shares(g, r, c, lambda g, r, k: len(r)), "divides by all"),
-        (lambda g, r, c: 1 - shares(g, r, c, lambda g, r, k: (r == k).sum()), "missed"), (lambda g, r, c: shares(g, r, c, lambda g, r, k: (r == k).sum()).mean(), "mean over classes"), (lambda g, r, c: np.bincount(g, minlength=c), "how often a class was guessed"),
-        (lambda g, r, c: IJ([np.mean((g == k) == (r == k)) for k in range(c)]), "not called this one"),
+        (lambda g, r, c: shares(g, r, c, lambda g, r, k: (g == k).sum()), "precision"),
+        (lambda g, r, c: np.mean(g == r), "one accuracy over all"),
+        (lambda g, r, c: shares(g, r, c, lambda g, r, k: 1), "those are counts"),
+        (lambda g, r, c: shares(g, r, c, lambda g, r, k: len(r)), "divides by all"),
+        (lambda g, r, c: 1 - shares(g, r, c, lambda g, r, k: (r == k).sum()), "missed"),
+        (
+            lambda g, r, c: shares(g, r, c, lambda g, r, k: (r == k).sum()).mean(),
+            "mean over classes",
+        ),
+        (lambda g, r, c: np.bincount(g, minlength=c), "how often a class was guessed"),
+        (
+            lambda g, r, c: IJ([np.mean((g == k) == (r == k)) for k in range(c)]),
+            "not called this one",
+        ),
     ],
     "hw4.change": [
-        (lambda b, a: paired(a, b), "other way round"), (lambda b, a: paired(b, a, lambda d: 1.96 * math.sqrt((a.var() + b.var()) / len(a))), "independent"), (lambda b, a: paired(b, a, lambda d: 1.96 * d.std()), "yours is not divided"), (lambda b, a: paired(b, a, lambda d: 1.96 * d.std() / len(d)), "divided by n"),
-        (lambda b, a: paired(b, a, lambda d: d.std() / math.sqrt(len(d))), "yours takes 1"), (lambda b, a: 100 * IJ(paired(b, a)), "not percent"), (lambda b, a: a.mean() - b.mean(), "difference alone"), (lambda b, a: len(a) * IJ(paired(b, a)), "counts pictures"), (lambda b, a: a - b, "raised TypeError"),
+        (lambda b, a: paired(a, b), "other way round"),
+        (
+            lambda b, a: paired(b, a, lambda d: 1.96 * math.sqrt((a.var() + b.var()) / len(a))),
+            "independent",
+        ),
+        (lambda b, a: paired(b, a, lambda d: 1.96 * d.std()), "yours is not divided"),
+        (lambda b, a: paired(b, a, lambda d: 1.96 * d.std() / len(d)), "divided by n"),
+        (lambda b, a: paired(b, a, lambda d: d.std() / math.sqrt(len(d))), "yours takes 1"),
+        (lambda b, a: 100 * IJ(paired(b, a)), "not percent"),
+        (lambda b, a: a.mean() - b.mean(), "difference alone"),
+        (lambda b, a: len(a) * IJ(paired(b, a)), "counts pictures"),
+        (lambda b, a: a - b, "raised TypeError"),
     ],
     "hw4.verdict": [
-        (lambda t, o, m: RIGHT["hw4.verdict"]((t[0], t[0], t[0]), o, m), "difference alone"), (lambda t, o, m: RIGHT["hw4.verdict"](t, {k: (0, x[0], 0) for k, x in o.items()}, m), "yours looks at the difference"),
-        (lambda t, o, m: "repaired" if t[1] > 0 else "not repaired", "never looks at the others"), (lambda t, o, m: RIGHT["hw4.verdict"](t, {"all": np.mean(list(o.values()), axis=0)}, m), "makes up for a bad one"), (lambda t, o, m: RIGHT["hw4.verdict"](t, dict(list(o.items())[:1]), m), "one of them"),
-        (lambda t, o, m: RIGHT["hw4.verdict"](t, o, -m), "asks for a gain"), (lambda t, o, m: "broken" if any(x[1] <= -m for x in o.values()) else "repaired" if t[1] > 0 else "not repaired", "whatever else happened"),
-        (lambda t, o, m: RIGHT["hw4.verdict"]((0, 1, 1), o, m), "never asks"), (lambda t, o, m: RIGHT["hw4.verdict"](t, {k: (0, x[2], 0) for k, x in o.items()}, m), "upper end"), (lambda t, o, m: RIGHT["hw4.verdict"](t, o, 1e-9), "accepts none"),
+        (lambda t, o, m: RIGHT["hw4.verdict"]((t[0], t[0], t[0]), o, m), "difference alone"),
+        (
+            lambda t, o, m: RIGHT["hw4.verdict"](t, {k: (0, x[0], 0) for k, x in o.items()}, m),
+            "yours looks at the difference",
+        ),
+        (lambda t, o, m: "repaired" if t[1] > 0 else "not repaired", "never looks at the others"),
+        (
+            lambda t, o, m: RIGHT["hw4.verdict"](t, {"all": np.mean(list(o.values()), axis=0)}, m),
+            "makes up for a bad one",
+        ),
+        (lambda t, o, m: RIGHT["hw4.verdict"](t, dict(list(o.items())[:1]), m), "one of them"),
+        (lambda t, o, m: RIGHT["hw4.verdict"](t, o, -m), "asks for a gain"),
+        (
+            lambda t, o, m: (
+                "broken"
+                if any(x[1] <= -m for x in o.values())
+                else "repaired"
+                if t[1] > 0
+                else "not repaired"
+            ),
+            "whatever else happened",
+        ),
+        (lambda t, o, m: RIGHT["hw4.verdict"]((0, 1, 1), o, m), "never asks"),
+        (
+            lambda t, o, m: RIGHT["hw4.verdict"](t, {k: (0, x[2], 0) for k, x in o.items()}, m),
+            "upper end",
+        ),
+        (lambda t, o, m: RIGHT["hw4.verdict"](t, o, 1e-9), "accepts none"),
     ],
 }
 
@@ -237,7 +532,9 @@ def test_a_right_function_passes(capsys, name):
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # one of the variants divides by zero
-@pytest.mark.parametrize("name, number", [(name, number) for name in WRONG for number in range(len(WRONG[name]))])
+@pytest.mark.parametrize(
+    "name, number", [(name, number) for name in WRONG for number in range(len(WRONG[name]))]
+)
 def test_a_mistake_gets_its_hint(capsys, name, number):
     wrong, words = WRONG[name][number]
     assert check(name, wrong) is False
@@ -248,7 +545,8 @@ def test_a_mistake_gets_its_hint(capsys, name, number):
 
 @pytest.mark.parametrize("name", [name for name in CHECKS if CHECKS[name].right])
 def test_no_two_mistakes_look_the_same(name):
-    """Each wrong function that a check knows is told by its own hint: the hidden cases tell it from the right one and from the others."""
+    """Each wrong function that a check knows is told by its own hint: the hidden cases tell it
+    from the right one and from the others."""
     for hint, functions in CHECKS[name].mistakes.items():
         for function in functions:
             verdict = judge(name, function)
@@ -269,10 +567,20 @@ def leaves(*arguments):
 
 
 @pytest.mark.parametrize("name", CHECKS)
-@pytest.mark.parametrize("function, words", [
-    (lambda *a: 1 / 0, "raised ZeroDivisionError: division by zero"), (not_written, "not written yet"), (leaves, "raised SystemExit"), (lambda *a: None, "None"), (lambda: 0, "takes"), (7, "the function itself"),
-    (lambda *a: object(), "something else|expected|in this order"), (lambda *a: float("nan"), "nan|expected|in this order"), (lambda *a: torch.full((3, 2, 1), math.nan), "shape|expected|in this order"),
-])
+@pytest.mark.parametrize(
+    "function, words",
+    [
+        (lambda *a: 1 / 0, "raised ZeroDivisionError: division by zero"),
+        (not_written, "not written yet"),
+        (leaves, "raised SystemExit"),
+        (lambda *a: None, "None"),
+        (lambda: 0, "takes"),
+        (7, "the function itself"),
+        (lambda *a: object(), "something else|expected|in this order"),
+        (lambda *a: float("nan"), "nan|expected|in this order"),
+        (lambda *a: torch.full((3, 2, 1), math.nan), "shape|expected|in this order"),
+    ],
+)
 def test_whatever_a_function_does_ends_in_a_sentence(name, function, words):
     verdict = judge(name, function)
     assert not verdict.right and any(word in verdict.sentence for word in words.split("|")), verdict
@@ -282,13 +590,17 @@ def test_whatever_a_function_does_ends_in_a_sentence(name, function, words):
 def test_a_function_that_never_ends_is_told_and_stopped(name):
     before, start = threading.active_count(), time.perf_counter()
     verdict = judge(name, endless, seconds=0.1)
-    assert "had not answered after 0.1 seconds" in verdict.sentence and time.perf_counter() - start < 5
+    assert (
+        "had not answered after 0.1 seconds" in verdict.sentence and time.perf_counter() - start < 5
+    )
     assert threading.active_count() == before  # it takes no more time
 
 
 def test_it_works_away_from_the_main_thread():
     found = []
-    thread = threading.Thread(target=lambda: found.append(judge("hw1.cosines", endless, seconds=0.1)))
+    thread = threading.Thread(
+        target=lambda: found.append(judge("hw1.cosines", endless, seconds=0.1))
+    )
     thread.start()
     thread.join()
     assert "had not answered" in found[0].sentence
@@ -302,14 +614,28 @@ def test_the_line_that_raised_is_shown():
     assert "RuntimeError" in said and "return images @ texts" in said
 
 
-@pytest.mark.parametrize("right", [lambda i, t: cos(i, t).numpy(), lambda i, t: cos(i, t).tolist(), lambda i, t: cos(i, t).double(), lambda i, t: cos(i, t).requires_grad_()])
+@pytest.mark.parametrize(
+    "right",
+    [
+        lambda i, t: cos(i, t).numpy(),
+        lambda i, t: cos(i, t).tolist(),
+        lambda i, t: cos(i, t).double(),
+        lambda i, t: cos(i, t).requires_grad_(),
+    ],
+)
 def test_tensors_arrays_and_lists_are_all_welcome(right):
     assert judge("hw1.cosines", right).right
 
 
 def test_nan_and_shapes_are_told_where_the_rest_is_right():
-    assert "(4,) in the place of (3, 4)" in judge("hw1.cosines", lambda i, t: cos(i, t)[0] if len(i) == 3 else cos(i, t)).sentence
-    assert "division by zero" in judge("hw1.info_nce", lambda i, t, tau: nce(cos(i, t) / tau) * math.nan).sentence
+    assert (
+        "(4,) in the place of (3, 4)"
+        in judge("hw1.cosines", lambda i, t: cos(i, t)[0] if len(i) == 3 else cos(i, t)).sentence
+    )
+    assert (
+        "division by zero"
+        in judge("hw1.info_nce", lambda i, t, tau: nce(cos(i, t) / tau) * math.nan).sentence
+    )
 
 
 def test_an_unknown_check_is_refused():

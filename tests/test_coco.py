@@ -1,6 +1,8 @@
-"""Promises of fetching COCO: a subset is the same everywhere, nothing is fetched twice, and whatever a server does wrong is told in a sentence.
+"""Promises of fetching COCO: a subset is the same everywhere, nothing is fetched twice, and
+whatever a server does wrong is told in a sentence.
 
-A server on this machine has COCO's layout and misbehaves on demand. Its photos are real ones where `../shared/data` is there, drawn ones elsewhere.
+A server on this machine has COCO's layout and misbehaves on demand. Its photos are real ones
+where `../shared/data` is there, drawn ones elsewhere.
 """
 
 import csv
@@ -22,19 +24,25 @@ import pytest
 from PIL import Image
 
 import miniclip
+import miniclip.data.coco2017 as coco_module
 from miniclip.data import coco, folder
-from miniclip.data.coco import captions_file, karpathy, order
+from miniclip.data.coco2017 import captions_file, karpathy, order
 
 REAL = Path(__file__).parents[2] / "shared" / "data" / "coco"
-coco_module = sys.modules["miniclip.data.coco"]
+
 COUNT = 40
 
 
 def photos() -> dict[int, bytes]:
     if REAL.is_dir():
-        return {int(path.stem): path.read_bytes() for path in sorted((REAL / "val2017").iterdir())[:COUNT]}
+        return {
+            int(path.stem): path.read_bytes()
+            for path in sorted((REAL / "val2017").iterdir())[:COUNT]
+        }
     made = {}
-    for number, image in enumerate(miniclip.data.picturebook(COUNT, seed=5, size=160, progress=False).images):
+    for number, image in enumerate(
+        miniclip.data.picturebook(COUNT, seed=5, size=160, progress=False).images
+    ):
         buffer = io.BytesIO()
         Image.fromarray(image).save(buffer, "JPEG", quality=90)
         made[1000 + 7 * number] = buffer.getvalue()
@@ -42,16 +50,57 @@ def photos() -> dict[int, bytes]:
 
 
 class World:
-    """What the server has, how it is to misbehave (path: a list of ways, one a request), and what it was asked for."""
+    """What the server has, how it is to misbehave (path: a list of ways, one a request), and what
+    it was asked for."""
 
     def __init__(self):
-        self.photos, self.wrong, self.asked, self.delay, self.ranges = photos(), {}, Counter(), 0.0, []
-        images = [{"id": number, "file_name": f"{number:012d}.jpg", "license": 1 + row % 4, "flickr_url": f"http://flickr.example/{number}"} for row, number in enumerate(self.photos)]
-        notes = [{"id": 5 * number + k, "image_id": number, "caption": f"caption {k} of {number}"} for number in self.photos for k in range(5)]
-        self.captions = {"info": {"description": "COCO"}, "licenses": [{"id": k, "name": f"Licence {k}", "url": f"http://licence.example/{k}"} for k in range(1, 5)], "images": images, "annotations": notes}
-        self.files = {f"/val2017/{number:012d}.jpg": content for number, content in self.photos.items()}
-        self.files["/annotations/annotations_trainval2017.zip"] = self.zip({"annotations/captions_val2017.json": json.dumps(self.captions).encode(), "../evil.txt": b"evil"})
-        self.files["/zips/val2017.zip"] = self.zip({**{f"val2017/{number:012d}.jpg": content for number, content in self.photos.items()}, "../../evil.txt": b"evil"})
+        self.photos, self.wrong, self.asked, self.delay, self.ranges = (
+            photos(),
+            {},
+            Counter(),
+            0.0,
+            [],
+        )
+        images = [
+            {
+                "id": number,
+                "file_name": f"{number:012d}.jpg",
+                "license": 1 + row % 4,
+                "flickr_url": f"http://flickr.example/{number}",
+            }
+            for row, number in enumerate(self.photos)
+        ]
+        notes = [
+            {"id": 5 * number + k, "image_id": number, "caption": f"caption {k} of {number}"}
+            for number in self.photos
+            for k in range(5)
+        ]
+        self.captions = {
+            "info": {"description": "COCO"},
+            "licenses": [
+                {"id": k, "name": f"Licence {k}", "url": f"http://licence.example/{k}"}
+                for k in range(1, 5)
+            ],
+            "images": images,
+            "annotations": notes,
+        }
+        self.files = {
+            f"/val2017/{number:012d}.jpg": content for number, content in self.photos.items()
+        }
+        self.files["/annotations/annotations_trainval2017.zip"] = self.zip(
+            {
+                "annotations/captions_val2017.json": json.dumps(self.captions).encode(),
+                "../evil.txt": b"evil",
+            }
+        )
+        self.files["/zips/val2017.zip"] = self.zip(
+            {
+                **{
+                    f"val2017/{number:012d}.jpg": content for number, content in self.photos.items()
+                },
+                "../../evil.txt": b"evil",
+            }
+        )
 
     @staticmethod
     def zip(files):
@@ -85,12 +134,16 @@ def world(monkeypatch):
             if way == "html":
                 kind, content = "text/html; charset=utf-8", b"<html>please log in</html>"
             if way == "garbage":
-                content = content[: len(content) // 2]  # whole as far as its length tells, and no whole photo
+                content = content[
+                    : len(content) // 2
+                ]  # whole as far as its length tells, and no whole photo
             self.send_response(206 if start else 200)
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(content) - start))
             self.end_headers()
-            self.wfile.write(content[start : len(content) // 2] if way == "cut" else content[start:])
+            self.wfile.write(
+                content[start : len(content) // 2] if way == "cut" else content[start:]
+            )
 
         def log_message(self, *_):
             pass
@@ -106,7 +159,17 @@ def world(monkeypatch):
 @pytest.fixture
 def fetch(world, tmp_path):
     def call(**options):
-        return coco("val2017", **{"images": 12, "size": 32, "server": world.url, "cache": tmp_path / "cache", "progress": False, **options})
+        return coco(
+            "val2017",
+            **{
+                "images": 12,
+                "size": 32,
+                "server": world.url,
+                "cache": tmp_path / "cache",
+                "progress": False,
+                **options,
+            },
+        )
 
     return call
 
@@ -117,14 +180,24 @@ def photo(number):
 
 # ---- what is fetched
 
+
 def test_a_subset_is_part_of_a_larger_one_and_is_what_a_folder_would_give(world, fetch, tmp_path):
     small, large = fetch(images=5), fetch(images=12)
-    assert large.ids.tolist() == order(world.photos)[:12] and small.ids.tolist() == large.ids.tolist()[:5]
-    assert np.array_equal(small.images, large.images[:5]) and small.captions == large.captions[:5] and len(small.captions[0]) == 5
+    assert (
+        large.ids.tolist() == order(world.photos)[:12]
+        and small.ids.tolist() == large.ids.tolist()[:5]
+    )
+    assert (
+        np.array_equal(small.images, large.images[:5])
+        and small.captions == large.captions[:5]
+        and len(small.captions[0]) == 5
+    )
     (tmp_path / "all").mkdir()
     for number, content in world.photos.items():
         (tmp_path / "all" / f"{number:012d}.jpg").write_bytes(content)
-    whole = folder(tmp_path / "all", tmp_path / "cache" / "captions_val2017.json", size=32, progress=False)
+    whole = folder(
+        tmp_path / "all", tmp_path / "cache" / "captions_val2017.json", size=32, progress=False
+    )
     rows = [whole.ids.tolist().index(number) for number in large.ids]
     assert np.array_equal(whole.images[rows], large.images)
     assert not list(tmp_path.rglob("evil*")) and not list(tmp_path.rglob("originals/*/*.jpg"))
@@ -134,7 +207,11 @@ def test_a_finished_set_is_opened_without_asking_anyone(world, fetch):
     first = fetch()
     asked = world.asked.copy()
     again = fetch()
-    assert world.asked == asked and np.array_equal(first.images, again.images) and str(first.report) == str(again.report)
+    assert (
+        world.asked == asked
+        and np.array_equal(first.images, again.images)
+        and str(first.report) == str(again.report)
+    )
     with pytest.raises(ValueError, match="holds another set"):
         fetch(images=3, out=Path(first.images.filename).parent)
 
@@ -145,21 +222,30 @@ def test_only_chosen_licences_and_whose_each_photo_is(world, fetch, tmp_path):
     with open(tmp_path / "free" / "attribution.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [int(row["id"]) for row in rows] == data.ids.tolist()
-    assert rows[0]["license"] == f"Licence {data.facts['license'][0]}" and rows[0]["flickr_url"] == f"http://flickr.example/{data.ids[0]}"
-    with pytest.raises(ValueError, match="licence 9 is not in captions_val2017.json; there are 1 Licence 1"):
+    assert (
+        rows[0]["license"] == f"Licence {data.facts['license'][0]}"
+        and rows[0]["flickr_url"] == f"http://flickr.example/{data.ids[0]}"
+    )
+    with pytest.raises(
+        ValueError, match="licence 9 is not in captions_val2017.json; there are 1 Licence 1"
+    ):
         fetch(licenses=(9,))
 
 
 def test_originals_are_kept_on_request(world, fetch, tmp_path):
     data = fetch(keep_originals=True)
     for number in data.ids:
-        assert (tmp_path / "cache" / "originals" / "val2017" / f"{number:012d}.jpg").read_bytes() == world.photos[number]
+        assert (
+            tmp_path / "cache" / "originals" / "val2017" / f"{number:012d}.jpg"
+        ).read_bytes() == world.photos[number]
 
 
 def test_most_of_a_split_comes_as_one_archive(world, fetch, monkeypatch, tmp_path):
     monkeypatch.setitem(coco_module.SPLITS, "val2017", COUNT)
     single, whole = fetch(images=12), fetch(images=None)
-    assert world.asked["/zips/val2017.zip"] == 1 and len(world.fetched()) >= 12 and len(whole) == COUNT
+    assert (
+        world.asked["/zips/val2017.zip"] == 1 and len(world.fetched()) >= 12 and len(whole) == COUNT
+    )
     assert np.array_equal(whole.images[:12], single.images) and not list(tmp_path.rglob("evil*"))
 
 
@@ -167,9 +253,13 @@ def test_a_broken_photo_in_the_archive_is_reported_and_left_out(world, fetch, mo
     monkeypatch.setitem(coco_module.SPLITS, "val2017", COUNT)
     numbers = order(world.photos)
     world.photos[numbers[2]] = b"no photo"
-    world.files["/zips/val2017.zip"] = world.zip({f"val2017/{number:012d}.jpg": content for number, content in world.photos.items()})
+    world.files["/zips/val2017.zip"] = world.zip(
+        {f"val2017/{number:012d}.jpg": content for number, content in world.photos.items()}
+    )
     data = fetch(images=None)
-    assert data.ids.tolist() == numbers[:2] + numbers[3:] and data.report.skipped == {"broken image (no picture format that is known)": [f"{numbers[2]:012d}.jpg"]}
+    assert data.ids.tolist() == numbers[:2] + numbers[3:] and data.report.skipped == {
+        "broken image (no picture format that is known)": [f"{numbers[2]:012d}.jpg"]
+    }
 
 
 def test_an_attribution_that_is_missing_is_written_when_the_set_is_opened(world, fetch, tmp_path):
@@ -181,6 +271,7 @@ def test_an_attribution_that_is_missing_is_written_when_the_set_is_opened(world,
 
 
 # ---- servers that misbehave
+
 
 def test_what_may_pass_is_tried_again(world, fetch):
     numbers = order(world.photos)
@@ -194,14 +285,25 @@ def test_a_photo_that_is_gone_is_reported_and_left_out(world, fetch):
     numbers = order(world.photos)
     world.wrong[photo(numbers[3])] = [404]
     data = fetch()
-    assert data.ids.tolist() == numbers[:3] + numbers[4:13] and data.report.skipped == {"gone from the server": [f"{numbers[3]:012d}.jpg"]}
+    assert data.ids.tolist() == numbers[:3] + numbers[4:13] and data.report.skipped == {
+        "gone from the server": [f"{numbers[3]:012d}.jpg"]
+    }
 
 
-@pytest.mark.parametrize("way, sentence", [
-    (503, "answers 503: the server is busy, 6 times in a row; try the same command again later, it goes on from here"),
-    ("html", "sends a web page instead of the file"), ("cut", "breaks off"), ("garbage", "sends something that is no whole photo"),
-    (403, "answers 403 .*it refuses to give the file, so trying again does not help"),
-])
+@pytest.mark.parametrize(
+    "way, sentence",
+    [
+        (
+            503,
+            "answers 503: the server is busy, 6 times in a row; "
+            "try the same command again later, it goes on from here",
+        ),
+        ("html", "sends a web page instead of the file"),
+        ("cut", "breaks off"),
+        ("garbage", "sends something that is no whole photo"),
+        (403, "answers 403 .*it refuses to give the file, so trying again does not help"),
+    ],
+)
 def test_what_does_not_pass_is_told_and_nothing_is_lost(world, fetch, way, sentence):
     numbers = order(world.photos)
     world.wrong[photo(numbers[6])] = [way] * 6 if way != 403 else [403]
@@ -209,13 +311,18 @@ def test_what_does_not_pass_is_told_and_nothing_is_lost(world, fetch, way, sente
         fetch(connections=1)
     before = world.asked[photo(numbers[0])]
     assert fetch(connections=1).ids.tolist() == numbers[:12]  # it has recovered
-    assert before == 1 == world.asked[photo(numbers[0])] and max(world.asked[photo(number)] for number in numbers[:6]) == 1
+    assert (
+        before == 1 == world.asked[photo(numbers[0])]
+        and max(world.asked[photo(number)] for number in numbers[:6]) == 1
+    )
 
 
 def test_no_server_at_all_is_told(world, fetch):
     with pytest.raises(ConnectionError, match="cannot be reached or breaks off"):
         fetch(server="http://127.0.0.1:9")
-    with pytest.raises(ConnectionError, match="is http://127.0.0.1:[0-9]+/nowhere a server of COCO"):
+    with pytest.raises(
+        ConnectionError, match="is http://127.0.0.1:[0-9]+/nowhere a server of COCO"
+    ):
         fetch(server=world.url + "/nowhere")
 
 
@@ -233,7 +340,9 @@ def test_the_archive_of_captions_goes_on_where_it_broke_off(world, tmp_path, mon
 
 
 def test_too_small_a_disk_is_told_before_anything_is_fetched(world, fetch, monkeypatch):
-    monkeypatch.setattr(coco_module.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 1000})())
+    monkeypatch.setattr(
+        coco_module.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 1000})()
+    )
     with pytest.raises(OSError, match="ask for fewer images, a smaller size, or another folder"):
         fetch()
     assert not world.asked
@@ -241,7 +350,12 @@ def test_too_small_a_disk_is_told_before_anything_is_fetched(world, fetch, monke
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL on Windows")
 def test_killed_at_any_moment_it_goes_on_and_fetches_nothing_twice(world, tmp_path):
-    command = [sys.executable, "-c", f"import miniclip.data as d; d.coco('val2017', images=30, size=32, server={world.url!r}, cache={str(tmp_path)!r}, connections=2, progress=False)"]
+    command = [
+        sys.executable,
+        "-c",
+        "import miniclip.data as d; d.coco('val2017', images=30, size=32, "
+        f"server={world.url!r}, cache={str(tmp_path)!r}, connections=2, progress=False)",
+    ]
     world.delay = 0.03
     for stop_after in (3, 11, 19):
         process = subprocess.Popen(command)
@@ -251,36 +365,83 @@ def test_killed_at_any_moment_it_goes_on_and_fetches_nothing_twice(world, tmp_pa
         process.wait()
     data = coco("val2017", images=30, size=32, server=world.url, cache=tmp_path, progress=False)
     assert data.ids.tolist() == order(world.photos)[:30]
-    assert sum(world.fetched().values()) <= len(world.fetched()) + 3 * 2  # but for those that were on their way
+    assert (
+        sum(world.fetched().values()) <= len(world.fetched()) + 3 * 2
+    )  # but for those that were on their way
 
 
 def test_the_command_line_fetches_and_tells_how_to_go_on(world, tmp_path):
     from typer.testing import CliRunner
 
-    from miniclip.__main__ import app
+    from miniclip.tools.cli import app
 
-    command = ["data", "coco", "--split", "val2017", "--images", "6", "--size", "32", "--licenses", "1,2", "--server", world.url, "--cache", str(tmp_path)]
+    command = [
+        "data",
+        "coco",
+        "--split",
+        "val2017",
+        "--images",
+        "6",
+        "--size",
+        "32",
+        "--licenses",
+        "1,2",
+        "--server",
+        world.url,
+        "--cache",
+        str(tmp_path),
+    ]
     done = CliRunner().invoke(app, command)
     place = tmp_path / "val2017-6-32-licence1-licence2"
-    assert done.exit_code == 0 and "6 kept" in done.output and miniclip.data.load(place).ids.tolist()
+    assert (
+        done.exit_code == 0 and "6 kept" in done.output and miniclip.data.load(place).ids.tolist()
+    )
     wrong = CliRunner().invoke(app, [*command[:8], "--licenses", "free"])
-    assert isinstance(wrong.exception, ValueError) and "a list of numbers such as 4,5, not 'free'" in str(wrong.exception)
+    assert isinstance(
+        wrong.exception, ValueError
+    ) and "a list of numbers such as 4,5, not 'free'" in str(wrong.exception)
 
 
 # ---- arguments, and Karpathy's split
 
-@pytest.mark.parametrize("options, sentence", [
-    ({"split": "test2017"}, "split is train2017 or val2017, not 'test2017'"), ({"connections": 100}, "connections is 100; expected 1 to 32"),
-    ({"size": 3}, "size is 3; expected"), ({"images": 0}, "limit is 0; expected"),
-])
+
+@pytest.mark.parametrize(
+    "options, sentence",
+    [
+        ({"split": "test2017"}, "split is train2017 or val2017, not 'test2017'"),
+        ({"connections": 100}, "connections is 100; expected 1 to 32"),
+        ({"size": 3}, "size is 3; expected"),
+        ({"images": 0}, "images is 0; expected 1 or more"),
+        ({"images": -3}, "images is -3; expected 1 or more"),
+    ],
+)
 def test_bad_arguments_get_a_sentence(world, tmp_path, options, sentence):
     with pytest.raises(ValueError, match=sentence):
-        coco(**{"images": 4, "split": "val2017", "server": world.url, "cache": tmp_path, "progress": False, **options})
+        coco(
+            **{
+                "images": 4,
+                "split": "val2017",
+                "server": world.url,
+                "cache": tmp_path,
+                "progress": False,
+                **options,
+            }
+        )
 
 
 def test_karpathys_split_is_read(tmp_path):
     path = tmp_path / "dataset_coco.json"
-    path.write_text(json.dumps({"images": [{"cocoid": 7, "split": "test"}, {"cocoid": 3, "split": "train"}, {"cocoid": 5, "split": "test"}]}))
+    path.write_text(
+        json.dumps(
+            {
+                "images": [
+                    {"cocoid": 7, "split": "test"},
+                    {"cocoid": 3, "split": "train"},
+                    {"cocoid": 5, "split": "test"},
+                ]
+            }
+        )
+    )
     assert karpathy(path) == [7, 5] and karpathy(path, "train") == [3]
     with pytest.raises(ValueError, match="no split 'dev'; there are test, train"):
         karpathy(path, "dev")

@@ -1,5 +1,7 @@
-"""Promises of the command line: what the README tells people to type works, and wrong input gets a sentence."""
+"""Promises of the command line: what the README tells people to type works, and wrong input gets
+a sentence."""
 
+import dataclasses
 import json
 import os
 import re
@@ -14,8 +16,11 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import miniclip
-from miniclip.__main__ import app
+from miniclip.checkpoint import read
 from miniclip.data import load, picturebook
+from miniclip.tools.cli import app
+from miniclip.tools.cli.options import make_recipe
+from miniclip.training.recipe import Recipe
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[1]
@@ -24,8 +29,14 @@ run = CliRunner().invoke
 
 def call(*arguments, folder=None):
     """In a process of its own, as a user does."""
-    return subprocess.run([sys.executable, "-m", "miniclip", *map(str, arguments)], capture_output=True, text=True, cwd=folder or ROOT, timeout=300,
-                          env={**os.environ, "COLUMNS": "120", "PYTHONIOENCODING": "utf-8"})
+    return subprocess.run(
+        [sys.executable, "-m", "miniclip", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=folder or ROOT,
+        timeout=300,
+        env={**os.environ, "COLUMNS": "120", "PYTHONIOENCODING": "utf-8"},
+    )
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +55,14 @@ def photos(tmp_path_factory):
     data = picturebook(60, seed=3, size=64)
     for number, pixels in zip(data.ids, data.images):
         Image.fromarray(pixels).save(folder / f"{number}.png")
-    coco = {"images": [{"id": int(i), "file_name": f"{i}.png"} for i in data.ids],
-            "annotations": [{"image_id": int(i), "caption": text} for i, texts in zip(data.ids, data.captions) for text in texts]}
+    coco = {
+        "images": [{"id": int(i), "file_name": f"{i}.png"} for i in data.ids],
+        "annotations": [
+            {"image_id": int(i), "caption": text}
+            for i, texts in zip(data.ids, data.captions)
+            for text in texts
+        ],
+    }
     (folder / "captions.json").write_text(json.dumps(coco))
     return folder
 
@@ -53,94 +70,279 @@ def photos(tmp_path_factory):
 def test_training_ends_with_a_table_a_figure_and_the_way_to_the_notebooks(trained):
     folder, result = trained
     for question in ("object", "color", "place"):
-        assert re.search(rf"{question}\s+│\s+\d+\.\d%\s+│\s+\d+\.\d% to \d+\.\d%\s+│\s+\d+", result.stdout), result.stdout
-    assert "python -m miniclip lab" in result.stdout and "training" in result.stderr  # the progress bar
+        assert re.search(
+            rf"{question}\s+│\s+\d+\.\d%\s+│\s+\d+\.\d% to \d+\.\d%\s+│\s+\d+", result.stdout
+        ), result.stdout
+    assert (
+        "python -m miniclip lab" in result.stdout and "training" in result.stderr
+    )  # the progress bar
     assert Image.open(folder / "my-clip.png").size[0] > 800
     assert miniclip.load(folder / "my-clip.safetensors").config.image_size == 48
 
 
 def test_a_trained_model_can_be_evaluated_and_answers_in_json(trained):
-    result = call("evaluate", trained[0] / "my-clip.safetensors", "--pictures", 100, "--style", "sketch", "--json")
+    result = call(
+        "evaluate",
+        trained[0] / "my-clip.safetensors",
+        "--pictures",
+        100,
+        "--style",
+        "sketch",
+        "--json",
+    )
     scores = json.loads(result.stdout)
     assert scores["object"]["n"] == 100 and scores["object"]["chance"] == pytest.approx(1 / 40)
-    assert scores["place"]["interval"][0] <= scores["place"]["accuracy"] <= scores["place"]["interval"][1]
+    assert (
+        scores["place"]["interval"][0]
+        <= scores["place"]["accuracy"]
+        <= scores["place"]["interval"][1]
+    )
     assert scores["both of two objects"]["n"] == 100 and scores["recall"]["texts"] == 500
 
 
 def test_a_trained_model_can_be_made_small(trained, tmp_path):
     whole, small = trained[0] / "my-clip.safetensors", tmp_path / "small.safetensors"
-    assert run(app, ["shrink", str(whole), str(small)]).exit_code == 0
+    assert run(app, ["export", str(whole), str(small)]).exit_code == 0
     assert small.stat().st_size < 0.6 * whole.stat().st_size
     a, b = (miniclip.load(path).encode_text(["a red dog", "a bus"]) for path in (whole, small))
     assert torch.allclose(a, b, atol=2e-3) and not torch.equal(a, b)
 
 
 def test_a_trained_model_can_be_trained_further_and_tells_both_histories(trained, tmp_path):
-    first, second, small = trained[0] / "my-clip.safetensors", tmp_path / "second.safetensors", tmp_path / "small.safetensors"
-    result = call("train", "--from", first, "--pictures", 300, "--seen", 128, "--batch-size", 32, "--texts", 1, "--mention", 0.5, "--out", second)
+    first, second, small = (
+        trained[0] / "my-clip.safetensors",
+        tmp_path / "second.safetensors",
+        tmp_path / "small.safetensors",
+    )
+    result = call(
+        "train",
+        "--from",
+        first,
+        "--pictures",
+        300,
+        "--seen",
+        128,
+        "--batch-size",
+        32,
+        "--captions-per-image",
+        1,
+        "--mention",
+        0.5,
+        "--out",
+        second,
+    )
     assert result.returncode == 0, result.stderr
     assert miniclip.load(second).tokenizer.to_json() == miniclip.load(first).tokenizer.to_json()
-    assert run(app, ["shrink", str(second), str(small), "--before", str(first)]).exit_code == 0
+    assert run(app, ["export", str(second), str(small), "--before", str(first)]).exit_code == 0
     one, both = miniclip.History.of(first).rows, miniclip.History.of(small).rows
-    assert both[: len(one)] == one and len(both) > len(one) and both[-1]["seen"] == one[-1]["seen"] + 128
+    assert (
+        both[: len(one)] == one
+        and len(both) > len(one)
+        and both[-1]["seen"] == one[-1]["seen"] + 128
+    )
     assert [row["minutes"] for row in both] == sorted(row["minutes"] for row in both)
     shipped = miniclip.History.of("picturebook").rows
-    assert shipped[-1]["seen"] > 500_000 and shipped[-1]["object"] > 0.9 > 0.1 > shipped[0]["object"]
+    assert (
+        shipped[-1]["seen"] > 500_000 and shipped[-1]["object"] > 0.9 > 0.1 > shipped[0]["object"]
+    )
 
 
 def test_the_same_command_trains_on_captioned_photos(photos, tmp_path):
-    result = call("train", "--images", photos, "--captions", photos / "captions.json", "--seen", 64, "--batch-size", 32, "--out", tmp_path / "p.safetensors")
+    result = call(
+        "train",
+        "--images",
+        photos,
+        "--captions",
+        photos / "captions.json",
+        "--seen",
+        64,
+        "--batch-size",
+        32,
+        "--out",
+        tmp_path / "p.safetensors",
+    )
     assert result.returncode == 0, result.stderr
-    assert "60 kept" in result.stderr and "Retrieval among 6 pictures and 30 captions" in result.stdout and "recall@10" in result.stdout
+    assert (
+        "60 kept" in result.stderr
+        and "Retrieval among 6 pictures and 30 captions" in result.stdout
+        and "recall@10" in result.stdout
+    )
     assert (tmp_path / "p.png").exists()
-    result = call("evaluate", tmp_path / "p.safetensors", "--images", photos, "--captions", photos / "captions.json", "--json")
+    result = call(
+        "evaluate",
+        tmp_path / "p.safetensors",
+        "--images",
+        photos,
+        "--captions",
+        photos / "captions.json",
+        "--json",
+    )
     recall = json.loads(result.stdout)
-    assert recall["pictures"] == 60 and recall["texts"] == 300 and 0 <= recall["image_to_text"]["1"] <= 1
+    assert (
+        recall["pictures"] == 60
+        and recall["texts"] == 300
+        and 0 <= recall["image_to_text"]["1"] <= 1
+    )
+
+
+def test_every_choice_of_a_recipe_is_an_option_that_explains_itself():
+    page = run(app, ["train", "--help"], env={"COLUMNS": "200"}).stdout
+    for field in dataclasses.fields(Recipe):
+        option = re.search(rf"--{field.name.replace('_', '-')}\b(.*)", page)
+        assert option and re.search(r"[a-z]{4}", option[1]), field.name
+
+
+def test_options_replace_what_a_recipe_has():
+    photos = Recipe.photos()
+    assert make_recipe(photos, {}) == photos and photos.flip and photos.crop < 1
+    assert make_recipe(photos, {"flip": False, "jitter": 0.0}) == Recipe.photos(
+        flip=False, jitter=0
+    )
+    pace = make_recipe(Recipe(), {"lr": 2e-3})
+    assert pace.muon_lr == pytest.approx(2 * Recipe().muon_lr)
+    assert make_recipe(Recipe(), {"lr": 2e-3, "muon_lr": 1e-4}).muon_lr == 1e-4
+
+
+def test_what_is_set_on_the_command_line_is_what_the_training_gets(tmp_path):
+    out = tmp_path / "a.safetensors"
+    options = ["--pictures", "80", "--seen", "64", "--out", str(out), "--json"]
+    chosen = ["--batch-size", "32", "--betas", "0.8", "0.9", "--flip", "--jitter", "0.1"]
+    assert run(app, ["train", *options, *chosen]).exit_code == 0
+    kept = read(out)[1]["run"]["recipe"]
+    wanted = Recipe(batch_size=32, betas=(0.8, 0.9), flip=True, jitter=0.1)
+    assert kept == wanted.to_json()
 
 
 def test_training_can_be_taken_up_again(tmp_path):
-    options = ["--pictures", 300, "--batch-size", 64, "--out", tmp_path / "a.safetensors", "--seen", 128]
+    options = [
+        "--pictures",
+        300,
+        "--batch-size",
+        64,
+        "--out",
+        tmp_path / "a.safetensors",
+        "--seen",
+        128,
+    ]
     call("train", *options)
     again = call("train", *options, "--resume")
     assert again.returncode == 2 and "is complete" in again.stderr
 
 
 def test_sets_are_drawn_packed_and_shown(photos, tmp_path):
-    assert run(app, ["data", "draw", str(tmp_path / "book"), "--pictures", "20", "--size", "32"]).exit_code == 0
+    assert (
+        run(
+            app, ["data", "draw", str(tmp_path / "book"), "--pictures", "20", "--size", "32"]
+        ).exit_code
+        == 0
+    )
     assert np.array_equal(load(tmp_path / "book").images, picturebook(20, size=32).images)
-    packed = run(app, ["data", "pack", "--images", str(photos), "--captions", str(photos / "captions.json"), "--out", str(tmp_path / "packed"), "--size", "48"])
+    packed = run(
+        app,
+        [
+            "data",
+            "pack",
+            "--images",
+            str(photos),
+            "--captions",
+            str(photos / "captions.json"),
+            "--out",
+            str(tmp_path / "packed"),
+            "--size",
+            "48",
+        ],
+    )
     assert packed.exit_code == 0 and "60 pictures are in" in packed.stdout.replace("\n", " ")
     assert load(tmp_path / "packed").images.shape == (60, 48, 48, 3)
-    assert run(app, ["data", "show", "--data", str(tmp_path / "packed"), "--out", str(tmp_path / "sheet.png")]).exit_code == 0
+    assert (
+        run(
+            app,
+            [
+                "data",
+                "show",
+                "--data",
+                str(tmp_path / "packed"),
+                "--out",
+                str(tmp_path / "sheet.png"),
+            ],
+        ).exit_code
+        == 0
+    )
     assert Image.open(tmp_path / "sheet.png").size[0] > 600
 
 
 def test_a_packed_set_trains_too(tmp_path):
     picturebook(80, size=48).save(tmp_path / "book")
-    result = call("train", "--data", tmp_path / "book", "--seen", 64, "--batch-size", 32, "--out", tmp_path / "b.safetensors", "--json")
+    result = call(
+        "train",
+        "--data",
+        tmp_path / "book",
+        "--seen",
+        64,
+        "--batch-size",
+        32,
+        "--out",
+        tmp_path / "b.safetensors",
+        "--json",
+    )
     answer = json.loads(result.stdout)
     assert answer["scores"]["pictures"] == 8 and answer["history"][-1]["seen"] == 64
 
 
-@pytest.mark.parametrize("arguments, sentence", [
-    (["train", "--preset", "huge"], "no preset 'huge'; there are nano"), (["train", "--images", "."], "--images and --captions go together"),
-    (["train", "--loss", "triplet"], "loss is info_nce, sigmoid or a function, not 'triplet'"), (["train", "--pictures", "50", "--seen", "10"], "a batch of 64 needs at least"),
-    (["evaluate", "nothing.safetensors"], "there is no checkpoint at nothing.safetensors"), (["evaluate", "README.md"], "not a whole safetensors file"),
-    (["train", "--data", "nowhere"], "holds no whole packed set"), (["data", "draw", "x", "--size", "8"], "32 to 512 pixels wide, not 8"),
-    (["train", "--minutes", "-1"], "Invalid value for '--minutes'"), (["train", "--minutes", "1", "--seen", "9"], "--minutes or --seen, not both"),
-    (["train", "--val-captions", "v.json"], "let a tenth be held out"), (["train", "--optimizer", "sgd"], "optimizer is muon or adamw, not 'sgd'"), (["train", "--nouns", "few"], "nouns is 'all', 'starter'"), (["train", "--device", "tpu9"], "there is no device"),
-])
+@pytest.mark.parametrize(
+    "arguments, sentence",
+    [
+        (["train", "--preset", "huge"], "no preset 'huge'; there are nano"),
+        (["train", "--images", "."], "--images and --captions go together"),
+        (["train", "--loss", "triplet"], "loss is info_nce, sigmoid or a function, not 'triplet'"),
+        (["train", "--pictures", "50", "--seen", "10"], "a batch of 64 needs at least"),
+        (["evaluate", "nothing.safetensors"], "there is no checkpoint at nothing.safetensors"),
+        (["evaluate", "README.md"], "not a whole safetensors file"),
+        (["train", "--data", "nowhere"], "holds no whole packed set"),
+        (["data", "draw", "x", "--size", "8"], "32 to 512 pixels wide, not 8"),
+        (["train", "--minutes", "-1"], "Invalid value for '--minutes'"),
+        (["train", "--minutes", "1", "--seen", "9"], "--minutes or --seen, not both"),
+        (["train", "--val-captions", "v.json"], "let a tenth be held out"),
+        (["train", "--optimizer", "sgd"], "optimizer is muon or adamw, not 'sgd'"),
+        (["train", "--nouns", "few"], "nouns is 'all', 'starter'"),
+        (["train", "--device", "tpu9"], "there is no device"),
+    ],
+)
 def test_wrong_input_gets_a_sentence_and_no_traceback(arguments, sentence):
     result = call(*arguments)
-    assert result.returncode == 2 and sentence in " ".join(result.stderr.split()) and "Traceback" not in result.stderr
+    assert (
+        result.returncode == 2
+        and sentence in " ".join(result.stderr.split())
+        and "Traceback" not in result.stderr
+    )
 
 
-@pytest.mark.parametrize("command", [[], ["train"], ["evaluate"], ["data"], ["data", "pack"], ["data", "draw"], ["data", "show"], ["bench"], ["shrink"], ["lab"]])
+@pytest.mark.parametrize(
+    "command",
+    [
+        [],
+        ["train"],
+        ["evaluate"],
+        ["data"],
+        ["data", "pack"],
+        ["data", "draw"],
+        ["data", "show"],
+        ["bench"],
+        ["export"],
+        ["lab"],
+    ],
+)
 def test_every_command_explains_itself(command):
     result = run(app, [*command, "--help"])
     assert result.exit_code == 0 and "Usage" in result.stdout
 
 
 def test_importing_the_package_imports_neither_matplotlib_nor_widgets():
-    code = "import miniclip, sys; print([name for name in ('matplotlib', 'ipywidgets', 'sklearn', 'IPython') if name in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+    code = (
+        "import miniclip, sys; heavy = ('matplotlib', 'ipywidgets', 'sklearn', 'IPython'); "
+        "print([name for name in heavy if name in sys.modules])"
+    )
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip()
+        == "[]"
+    )

@@ -1,4 +1,5 @@
-"""Promises of the homework: every solution gets all points, students' versions are made of them, and the grader survives whatever is handed in."""
+"""Promises of the homework: every solution gets all points, students' versions are made of them,
+and the grader survives whatever is handed in."""
 
 import copy
 import csv
@@ -13,8 +14,8 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from miniclip.checks import CHECKS
-from miniclip.grading import HOMEWORK, grade, merged, student_version, write_students
+from miniclip.course.checks import CHECKS
+from miniclip.course.grading import HOMEWORK, grade, merged, student_version, write_students
 
 pytestmark = pytest.mark.slow
 SOLUTIONS = sorted((HOMEWORK / "solutions").glob("*.ipynb"))
@@ -34,7 +35,9 @@ def marks(cell):
 
 def test_the_assignments_are_there():
     assert [path.name[:4] for path in SOLUTIONS] == ["hw1-", "hw2-", "hw3-", "hw4-"]
-    assert [path.name for path in SOLUTIONS] == [path.name for path in sorted(HOMEWORK.glob("*.ipynb"))]
+    assert [path.name for path in SOLUTIONS] == [
+        path.name for path in sorted(HOMEWORK.glob("*.ipynb"))
+    ]
 
 
 @pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
@@ -43,24 +46,44 @@ def test_students_get_what_the_solution_makes(path, tmp_path):
     (tmp_path / "solutions").mkdir()
     shutil.copy(path, tmp_path / "solutions")
     write_students(tmp_path)
-    assert (tmp_path / path.name).read_text(encoding="utf-8") == (HOMEWORK / path.name).read_text(encoding="utf-8")
+    assert (tmp_path / path.name).read_text(encoding="utf-8") == (HOMEWORK / path.name).read_text(
+        encoding="utf-8"
+    )
     notebook = read(HOMEWORK / path.name)
     for cell in notebook.cells:
-        assert "SOLUTION" not in cell.source and "HIDDEN" not in cell.source and not cell.get("outputs")
-        assert not marks(cell).get("solution") or "YOUR CODE HERE" in cell.source or cell.source == "YOUR ANSWER HERE"
+        assert (
+            "SOLUTION" not in cell.source
+            and "HIDDEN" not in cell.source
+            and not cell.get("outputs")
+        )
+        assert (
+            not marks(cell).get("solution")
+            or "YOUR CODE HERE" in cell.source
+            or cell.source == "YOUR ANSWER HERE"
+        )
 
 
 @pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
 def test_an_assignment_is_made_for_a_class(path):
     notebook = read(path)
     text = "\n".join(cell.source for cell in notebook.cells)
-    assert sum(marks(cell).get("points", 0) for cell in notebook.cells) == 20 and text.startswith("# Homework") and "Predict first" in text
+    assert (
+        sum(marks(cell).get("points", 0) for cell in notebook.cells) == 20
+        and text.startswith("# Homework")
+        and "Predict first" in text
+    )
     ids = [marks(cell)["grade_id"] for cell in notebook.cells if marks(cell)]
     assert len(ids) == len(set(ids)) and all(one.startswith(path.name[:4]) for one in ids)
     for cell in notebook.cells:
         if cell.cell_type == "code":
-            assert len(cell.source.splitlines()) <= 26 and max(map(len, cell.source.splitlines())) <= 120, cell.source
-            assert cell.execution_count and not any(output.output_type == "error" or output.get("name") == "stderr" for output in cell.outputs), cell.source
+            assert (
+                len(cell.source.splitlines()) <= 26
+                and max(map(len, cell.source.splitlines())) <= 120
+            ), cell.source
+            assert cell.execution_count and not any(
+                output.output_type == "error" or output.get("name") == "stderr"
+                for output in cell.outputs
+            ), cell.source
 
 
 def test_every_check_belongs_to_an_assignment():
@@ -76,21 +99,38 @@ def test_a_solution_gets_all_points(path, tmp_path):
 
 
 def test_nbgrader_makes_the_same_and_grades_it(tmp_path):
-    """generate_assignment gives the students' version, cell by cell; autograde gives a solution of part 1 its points, and an empty one none."""
-    nbgrader = shutil.which("nbgrader", path=str(Path(sys.executable).parent)) or pytest.skip("nbgrader is not here: pip install -e .[homework]")
+    """generate_assignment gives the students' version, cell by cell; autograde gives a solution
+    of part 1 its points, and an empty one none."""
+    nbgrader = shutil.which("nbgrader", path=str(Path(sys.executable).parent)) or pytest.skip(
+        "nbgrader is not here: pip install -e .[homework]"
+    )
     part = read(SOLUTIONS[0])
     part.cells = part.cells[:5]  # up to the first check, so that it is quick
-    for name, notebook in (("source", part), ("submitted/anna", part), ("submitted/bob", student_version(part))):
+    for name, notebook in (
+        ("source", part),
+        ("submitted/anna", part),
+        ("submitted/bob", student_version(part)),
+    ):
         (tmp_path / name / "hw1").mkdir(parents=True)
         nbformat.write(notebook, tmp_path / name / "hw1" / SOLUTIONS[0].name)
-    (tmp_path / "nbgrader_config.py").write_text("c = get_config()\nc.CourseDirectory.course_id = 'clip'\n")
+    (tmp_path / "nbgrader_config.py").write_text(
+        "c = get_config()\nc.CourseDirectory.course_id = 'clip'\n"
+    )
     for path in SOLUTIONS[1:]:
         (tmp_path / "source" / path.stem).mkdir()
         shutil.copy(path, tmp_path / "source" / path.stem)
 
     def run(*arguments):
-        path = os.pathsep.join([str(Path(nbgrader).parent), os.environ["PATH"]])  # it calls alembic by its name
-        done = subprocess.run([nbgrader, *arguments], cwd=tmp_path, capture_output=True, text=True, env=os.environ | {"PATH": path})
+        path = os.pathsep.join(
+            [str(Path(nbgrader).parent), os.environ["PATH"]]
+        )  # it calls alembic by its name
+        done = subprocess.run(
+            [nbgrader, *arguments],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            env=os.environ | {"PATH": path},
+        )
         assert done.returncode == 0, done.stderr[-3000:]
 
     for path in SOLUTIONS[1:]:
@@ -100,7 +140,11 @@ def test_nbgrader_makes_the_same_and_grades_it(tmp_path):
     run("autograde", "hw1")
     run("export")
     with open(tmp_path / "grades.csv", encoding="utf-8") as file:
-        scores = {row["student_id"]: float(row["score"]) for row in csv.DictReader(file) if row["assignment"] == "hw1"}
+        scores = {
+            row["student_id"]: float(row["score"])
+            for row in csv.DictReader(file)
+            if row["assignment"] == "hw1"
+        }
     assert scores == {"anna": 2.0, "bob": 0.0}
 
 
@@ -110,24 +154,63 @@ def test_nbgrader_makes_the_same_and_grades_it(tmp_path):
 def cell(source, grade_id="", points=None):
     made = new_code_cell(source)
     if grade_id:
-        made.metadata["nbgrader"] = {"grade": points is not None, "solution": points is None, "locked": points is not None, "grade_id": grade_id, "schema_version": 3, "task": False, **({"points": points} if points else {})}
+        made.metadata["nbgrader"] = {
+            "grade": points is not None,
+            "solution": points is None,
+            "locked": points is not None,
+            "grade_id": grade_id,
+            "schema_version": 3,
+            "task": False,
+            **({"points": points} if points else {}),
+        }
     return made
 
 
-WRITTEN = new_markdown_cell("because", metadata={"nbgrader": {"grade": True, "solution": True, "locked": False, "grade_id": "words", "schema_version": 3, "task": False, "points": 1}})
-RIGHT = "def cosines(images, texts):\n    ### BEGIN SOLUTION\n    images, texts = (x / x.norm(dim=1, keepdim=True) for x in (images, texts))\n    return images @ texts.T\n    ### END SOLUTION"
-HIDDEN = "assert secret != 3\n### BEGIN HIDDEN TESTS\nassert secret == 42, 'another number was hidden'\n### END HIDDEN TESTS"
-SMALL = new_notebook(cells=[
-    cell("from miniclip.homework import check\nopen('scratch.txt', 'w').write('x')"), cell(RIGHT, "code"), cell("assert check('hw1.cosines', cosines)", "cosines", 3),
-    cell("### BEGIN SOLUTION\nsecret = 42\n### END SOLUTION", "more"), cell(HIDDEN, "secret", 2), WRITTEN,
-])
+WRITTEN = new_markdown_cell(
+    "because",
+    metadata={
+        "nbgrader": {
+            "grade": True,
+            "solution": True,
+            "locked": False,
+            "grade_id": "words",
+            "schema_version": 3,
+            "task": False,
+            "points": 1,
+        }
+    },
+)
+RIGHT = (
+    "def cosines(images, texts):\n    ### BEGIN SOLUTION\n"
+    "    images, texts = (x / x.norm(dim=1, keepdim=True) for x in (images, texts))\n"
+    "    return images @ texts.T\n    ### END SOLUTION"
+)
+HIDDEN = (
+    "assert secret != 3\n### BEGIN HIDDEN TESTS\n"
+    "assert secret == 42, 'another number was hidden'\n### END HIDDEN TESTS"
+)
+SMALL = new_notebook(
+    cells=[
+        cell("from miniclip.course.exercises import check\nopen('scratch.txt', 'w').write('x')"),
+        cell(RIGHT, "code"),
+        cell("assert check('hw1.cosines', cosines)", "cosines", 3),
+        cell("### BEGIN SOLUTION\nsecret = 42\n### END SOLUTION", "more"),
+        cell(HIDDEN, "secret", 2),
+        WRITTEN,
+    ]
+)
 
 
 def submission(**changes):
     """The solved assignment with some cells changed, by number."""
     notebook = copy.deepcopy(student_version(SMALL))
     for number, made in enumerate(SMALL.cells):
-        notebook.cells[number].source = changes.get(f"cell{number}", student_version(SMALL).cells[number].source if marks(made).get("grade") else made.source)
+        notebook.cells[number].source = changes.get(
+            f"cell{number}",
+            student_version(SMALL).cells[number].source
+            if marks(made).get("grade")
+            else made.source,
+        )
     return notebook
 
 
@@ -139,41 +222,93 @@ def graded(tmp_path_factory):
     gone = submission()
     del gone.cells[2]
     handed_in = {
-        "good": submission(), "bad": submission(cell1="def cosines(images, texts):\n    return images @ texts.T", cell3="secret = 41"), "empty": student_version(SMALL),
-        "looping": submission(cell1=f"{RIGHT}\nwhile True:\n    pass"), "sleeping": submission(cell3="secret = 42\nimport time\ntime.sleep(1000)"), "crashing": submission(cell3="import os\nos._exit(3)"),
-        "leaving": submission(cell0="from miniclip.homework import check\nimport sys\nsys.exit()"), "cheating": submission(cell1="check = lambda *a: True\ncosines = 3", cell2="pass", cell3="secret = 4", cell4="pass"),
-        "gone": gone, "bad syntax": submission(cell3="secret = = 42"), "other": new_notebook(cells=[cell("1 + 1")]), "asking": submission(cell0="from miniclip.homework import check\ninput('name?')"),
+        "good": submission(),
+        "bad": submission(
+            cell1="def cosines(images, texts):\n    return images @ texts.T", cell3="secret = 41"
+        ),
+        "empty": student_version(SMALL),
+        "looping": submission(cell1=f"{RIGHT}\nwhile True:\n    pass"),
+        "sleeping": submission(cell3="secret = 42\nimport time\ntime.sleep(1000)"),
+        "crashing": submission(cell3="import os\nos._exit(3)"),
+        "leaving": submission(
+            cell0="from miniclip.course.exercises import check\nimport sys\nsys.exit()"
+        ),
+        "cheating": submission(
+            cell1="check = lambda *a: True\ncosines = 3",
+            cell2="pass",
+            cell3="secret = 4",
+            cell4="pass",
+        ),
+        "gone": gone,
+        "bad syntax": submission(cell3="secret = = 42"),
+        "other": new_notebook(cells=[cell("1 + 1")]),
+        "asking": submission(cell0="from miniclip.course.exercises import check\ninput('name?')"),
     }
     for name, notebook in handed_in.items():
         (place / "handed in" / name).mkdir(parents=True)
         nbformat.write(notebook, place / "handed in" / name / "small.ipynb")
     (place / "handed in" / "broken.ipynb").write_text('{"cells": [', encoding="utf-8")
     start = time.perf_counter()
-    grades = grade(place / "handed in", place / "grades.csv", timeout=LIMIT, solutions=place / "solutions", progress=False)
+    grades = grade(
+        place / "handed in",
+        place / "grades.csv",
+        timeout=LIMIT,
+        solutions=place / "solutions",
+        progress=False,
+    )
     assert time.perf_counter() - start < LIMIT * len(handed_in)
     return {one.name: one for one in grades}, place
 
 
-@pytest.mark.parametrize("name, cosines, secret, words", [
-    ("good", 3, 2, ""), ("bad", 0, 0, "Lengths have to go before the product"), ("bad", 0, 0, "another number was hidden"), ("empty", 0, 0, "not written yet"), ("looping", 3, 2, "was stopped after 8 seconds"),
-    ("sleeping", 3, 2, "was stopped after"), ("crashing", 3, 0, "ended with code 3, in cell 4"), ("leaving", 3, 2, "SystemExit"), ("cheating", 0, 0, "the function itself"), ("cheating", 0, 0, "another number was hidden"),
-    ("gone", 3, 2, ""), ("bad syntax", 3, 0, "SyntaxError"), ("asking", 3, 2, "raw_input|StdinNotImplemented|EOFError"),
-])
+@pytest.mark.parametrize(
+    "name, cosines, secret, words",
+    [
+        ("good", 3, 2, ""),
+        ("bad", 0, 0, "Lengths have to go before the product"),
+        ("bad", 0, 0, "another number was hidden"),
+        ("empty", 0, 0, "not written yet"),
+        ("looping", 3, 2, "was stopped after 8 seconds"),
+        ("sleeping", 3, 2, "was stopped after"),
+        ("crashing", 3, 0, "ended with code 3, in cell 4"),
+        ("leaving", 3, 2, "SystemExit"),
+        ("cheating", 0, 0, "the function itself"),
+        ("cheating", 0, 0, "another number was hidden"),
+        ("gone", 3, 2, ""),
+        ("bad syntax", 3, 0, "SyntaxError"),
+        ("asking", 3, 2, "raw_input|StdinNotImplemented|EOFError"),
+    ],
+)
 def test_a_submission_gets_its_points_and_a_sentence(graded, name, cosines, secret, words):
     found = graded[0][name]
-    assert (found.assignment, found.points, found.total, found.of, found.to_read) == ("small", {"cosines": cosines, "secret": secret}, cosines + secret, 5, 1)
-    assert any(word in " | ".join(found.wrong) for word in words.split("|")) and (words or not found.wrong), found.wrong
+    assert (found.assignment, found.points, found.total, found.of, found.to_read) == (
+        "small",
+        {"cosines": cosines, "secret": secret},
+        cosines + secret,
+        5,
+        1,
+    )
+    assert any(word in " | ".join(found.wrong) for word in words.split("|")) and (
+        words or not found.wrong
+    ), found.wrong
 
 
 def test_what_is_no_submission_is_told(graded):
-    assert "cannot be read as a notebook" in graded[0]["broken"].wrong[0] and "no cell of any assignment (small)" in graded[0]["other"].wrong[0]
+    assert (
+        "cannot be read as a notebook" in graded[0]["broken"].wrong[0]
+        and "no cell of any assignment (small)" in graded[0]["other"].wrong[0]
+    )
 
 
 def test_the_table_has_a_row_for_everyone(graded):
     with open(graded[1] / "grades.csv", newline="", encoding="utf-8") as file:
         table = {row["name"]: row for row in csv.DictReader(file)}
     assert table.keys() == graded[0].keys() and len(table) == 13
-    assert table["good"]["total"] == "5.0" and table["bad"]["cosines"] == "0.0" and table["broken"]["cosines"] == "" and "Lengths" in table["bad"]["what went wrong"]
+    assert (
+        table["good"]["total"] == "5.0"
+        and table["bad"]["cosines"] == "0.0"
+        and table["broken"]["cosines"] == ""
+        and "Lengths" in table["bad"]["what went wrong"]
+    )
 
 
 def test_nothing_is_left_beside_the_submissions(graded):
@@ -182,7 +317,11 @@ def test_nothing_is_left_beside_the_submissions(graded):
 
 def test_the_checks_are_those_of_the_original_in_their_places():
     found = merged(submission(cell2="pass"), SMALL)
-    assert [one.source for one in found.cells][2] == SMALL.cells[2].source and "HIDDEN" in found.cells[4].source and len(found.cells) == 6
+    assert (
+        [one.source for one in found.cells][2] == SMALL.cells[2].source
+        and "HIDDEN" in found.cells[4].source
+        and len(found.cells) == 6
+    )
 
 
 def test_no_submission_and_an_endless_solution_are_refused(tmp_path):

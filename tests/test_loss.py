@@ -12,7 +12,9 @@ from miniclip import info_nce, sigmoid_loss
 @pytest.fixture
 def pairs():
     torch.manual_seed(0)
-    return F.normalize(torch.randn(5, 8, dtype=torch.float64), dim=1), F.normalize(torch.randn(5, 8, dtype=torch.float64), dim=1)
+    return F.normalize(torch.randn(5, 8, dtype=torch.float64), dim=1), F.normalize(
+        torch.randn(5, 8, dtype=torch.float64), dim=1
+    )
 
 
 def test_info_nce_is_the_mean_surprise_of_the_right_partner_both_ways(pairs):
@@ -53,7 +55,10 @@ def test_both_directions_count(pairs):
 
 @pytest.mark.parametrize("loss", [info_nce, lambda i, t, s: sigmoid_loss(i, t, s, -1.0)])
 def test_partners_attract_and_strangers_repel(loss):
-    image, text = torch.eye(3, dtype=torch.float64).requires_grad_(), torch.eye(3, dtype=torch.float64)
+    image, text = (
+        torch.eye(3, dtype=torch.float64).requires_grad_(),
+        torch.eye(3, dtype=torch.float64),
+    )
     loss(image, text, 2.0).backward()
     pull = image.grad @ text.T  # what a step along each text would do to the loss
     assert (pull.diag() < 0).all() and (pull - torch.diag(pull.diag()) >= 0).all()
@@ -63,5 +68,7 @@ def test_partners_attract_and_strangers_repel(loss):
 @pytest.mark.parametrize("loss", [info_nce, lambda i, t, s: sigmoid_loss(i, t, s, 0.0)])
 @pytest.mark.parametrize("shapes", [((3, 8), (4, 8)), ((3, 8), (3, 7)), ((8,), (8,))])
 def test_features_that_do_not_pair_are_refused_with_a_sentence(loss, shapes):
-    with pytest.raises(ValueError, match=r"two \(B, E\) tensors, row i of one belonging to row i of the other; got"):
+    with pytest.raises(
+        ValueError, match=r"two \(B, E\) tensors, row i of one belonging to row i of the other; got"
+    ):
         loss(torch.zeros(shapes[0]), torch.zeros(shapes[1]), 1.0)

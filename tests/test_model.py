@@ -1,4 +1,5 @@
-"""Promises of the two towers: sizes, shapes, what is refused, and that trimming texts changes nothing."""
+"""Promises of the two towers: sizes, shapes, what is refused, and that trimming texts changes
+nothing."""
 
 import math
 
@@ -8,9 +9,12 @@ import torch
 from PIL import Image
 
 from miniclip import CLIP, PRESETS, CLIPConfig, Tokenizer
-from miniclip.model import attend, sincos_2d
+from miniclip.attention import attend
+from miniclip.model import sincos_2d
 
-SMALL = CLIPConfig(image_size=32, vision_width=32, vision_layers=2, text_width=32, embed_dim=16, vocab_size=300)
+SMALL = CLIPConfig(
+    image_size=32, vision_width=32, vision_layers=2, text_width=32, embed_dim=16, vocab_size=300
+)
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +23,9 @@ def model():
     return CLIP(SMALL, Tokenizer.train(["a dog on the grass", "a red car"], 300)).eval()
 
 
-@pytest.mark.parametrize("name, millions, pixels", [("nano", 1.5, 48), ("tiny", 5, 64), ("small", 11, 96)])
+@pytest.mark.parametrize(
+    "name, millions, pixels", [("nano", 1.5, 48), ("tiny", 5, 64), ("small", 11, 96)]
+)
 def test_presets_have_the_sizes_they_claim(name, millions, pixels):
     with torch.device("meta"):
         parameters = sum(weight.numel() for weight in CLIP(CLIPConfig.preset(name)).parameters())
@@ -30,14 +36,18 @@ def test_presets_have_the_sizes_they_claim(name, millions, pixels):
 def test_base_has_exactly_the_parameters_of_vit_b_32():
     with torch.device("meta"):
         parameters = sum(weight.numel() for weight in CLIP(CLIPConfig.preset("base")).parameters())
-    assert parameters == 151_277_313 + 1  # OpenAI's released ViT-B/32, and the bias that only the sigmoid loss uses
+    assert (
+        parameters == 151_277_313 + 1
+    )  # OpenAI's released ViT-B/32, and the bias that only the sigmoid loss uses
 
 
 @pytest.mark.parametrize("pool", ["cls", "mean"])
 @pytest.mark.parametrize("stem", [True, False])
 @pytest.mark.parametrize("activation", ["gelu", "quick_gelu"])
 def test_every_variant_gives_unit_vectors_and_gradients(pool, stem, activation):
-    model = CLIP(CLIPConfig.preset("nano", pool=pool, stem=stem, activation=activation, pre_norm=stem))
+    model = CLIP(
+        CLIPConfig.preset("nano", pool=pool, stem=stem, activation=activation, pre_norm=stem)
+    )
     images = torch.randint(0, 256, (3, 48, 48, 3), dtype=torch.uint8)
     tokens = torch.tensor([[1, 7, 2, 0], [1, 8, 9, 2], [1, 2, 0, 0]])
     image, text, scale = model(images, tokens)
@@ -45,19 +55,27 @@ def test_every_variant_gives_unit_vectors_and_gradients(pool, stem, activation):
     for vectors in (image, text):
         assert torch.allclose(vectors.norm(dim=1), torch.ones(3), atol=1e-5)
     (scale * (image * text).sum()).backward()
-    silent = [name for name, weight in model.named_parameters() if weight.grad is None and name != "logit_bias"]
+    silent = [
+        name
+        for name, weight in model.named_parameters()
+        if weight.grad is None and name != "logit_bias"
+    ]
     assert not silent
 
 
 def test_trimming_to_the_longest_text_changes_nothing(model):
-    tokens = model.tokenizer(["a dog", "a red car on the grass", ""], SMALL.context_length)  # (3, 32), mostly padding
+    tokens = model.tokenizer(
+        ["a dog", "a red car on the grass", ""], SMALL.context_length
+    )  # (3, 32), mostly padding
     tower, ends = model.text, (tokens == 2).int().argmax(1)
     with torch.inference_mode():
         x = tower.token_embedding(tokens) + tower.positional_embedding  # all 32 places
         x = tower.blocks(x, torch.ones(32, 32, dtype=torch.bool).tril())[torch.arange(3), ends]
         whole = tower.ln_final(x) @ tower.projection
         assert torch.allclose(tower(tokens), whole, atol=1e-6)
-        assert torch.allclose(tower(tokens[:1]), whole[:1], atol=1e-6)  # nor does the company of longer texts
+        assert torch.allclose(
+            tower(tokens[:1]), whole[:1], atol=1e-6
+        )  # nor does the company of longer texts
 
 
 def test_the_last_block_is_spared_what_nobody_reads():
@@ -65,7 +83,7 @@ def test_the_last_block_is_spared_what_nobody_reads():
     images, first = torch.randn(3, 3, 48, 48), torch.zeros(3, dtype=torch.long)
     with torch.inference_mode():
         x = tower.embed(images)
-        assert torch.allclose(tower.blocks(x, read=first), tower.blocks(x)[:, :1], atol=1e-6)
+        assert torch.allclose(tower.blocks(x, query_index=first), tower.blocks(x)[:, :1], atol=1e-6)
 
 
 @pytest.mark.parametrize("mask", [None, torch.ones(7, 7, dtype=torch.bool).tril()])
@@ -76,7 +94,9 @@ def test_attention_is_the_same_with_and_without_gradients(mask):
     written_out = attend(q.requires_grad_(), k, v, mask)
     assert torch.allclose(fused, written_out, atol=1e-6)
     (gradient,) = torch.autograd.grad(written_out.sum(), q)
-    (expected,) = torch.autograd.grad(torch.nn.functional.scaled_dot_product_attention(q, k, v, mask).sum(), q)
+    (expected,) = torch.autograd.grad(
+        torch.nn.functional.scaled_dot_product_attention(q, k, v, mask).sum(), q
+    )
     assert torch.allclose(gradient, expected, atol=1e-6)
 
 
@@ -100,30 +120,39 @@ def test_positions_start_as_sines_and_cosines_of_row_and_column():
     grid = sincos_2d(6, 32)
     assert grid.shape == (36, 32) and grid.abs().max() <= 1
     assert len(torch.unique(grid, dim=0)) == 36
-    assert torch.allclose(grid[7, :16], grid[6, :16]) and torch.allclose(grid[7, 16:], grid[1, 16:])  # same row; same column
-    assert torch.allclose(CLIP(PRESETS["nano"]).visual.positional_embedding, sincos_2d(6, 128) * 0.1)
+    assert torch.allclose(grid[7, :16], grid[6, :16]) and torch.allclose(
+        grid[7, 16:], grid[1, 16:]
+    )  # same row; same column
+    assert torch.allclose(
+        CLIP(PRESETS["nano"]).visual.positional_embedding, sincos_2d(6, 128) * 0.1
+    )
 
 
-@pytest.mark.parametrize("changes, sentence", [
-    ({"image_size": 50}, "50 is not a multiple of patch_size 8"),
-    ({"vision_heads": 3}, "vision_width 128 cannot be shared by 3 heads"),
-    ({"text_heads": 5}, "text_width 128 cannot be shared by 5 heads"),
-    ({"text_layers": 0}, "text_layers must be a whole number of at least 1, not 0"),
-    ({"embed_dim": 1.5}, "embed_dim must be a whole number"),
-    ({"vision_width": 126, "vision_heads": 3, "stem": False}, "must be a multiple of 4"),
-    ({"patch_size": 6}, "patch_size must be a power of 2, not 6"),
-    ({"pool": "max"}, "pool is one of cls, mean"),
-    ({"activation": "relu"}, "activation is one of gelu, quick_gelu"),
-    ({"context_length": 2}, "at least 3 tokens"),
-    ({"end_token": 5000}, "end_token 5000"),
-])
+@pytest.mark.parametrize(
+    "changes, sentence",
+    [
+        ({"image_size": 50}, "50 is not a multiple of patch_size 8"),
+        ({"vision_heads": 3}, "vision_width 128 cannot be shared by 3 heads"),
+        ({"text_heads": 5}, "text_width 128 cannot be shared by 5 heads"),
+        ({"text_layers": 0}, "text_layers must be a whole number of at least 1, not 0"),
+        ({"embed_dim": 1.5}, "embed_dim must be a whole number"),
+        ({"vision_width": 126, "vision_heads": 3, "stem": False}, "must be a multiple of 4"),
+        ({"patch_size": 6}, "patch_size must be a power of 2, not 6"),
+        ({"pool": "max"}, "pool is one of cls, mean"),
+        ({"activation": "relu"}, "activation is one of gelu, quick_gelu"),
+        ({"context_length": 2}, "at least 3 tokens"),
+        ({"end_token": 5000}, "end_token 5000"),
+    ],
+)
 def test_configurations_that_cannot_be_built_are_refused_with_a_sentence(changes, sentence):
     with pytest.raises(ValueError, match=sentence):
         CLIPConfig.preset("nano", **changes)
 
 
 def test_an_unknown_preset_is_refused_with_a_sentence():
-    with pytest.raises(ValueError, match="no preset 'huge'; there are nano, tiny, nano-resnet, small, base"):
+    with pytest.raises(
+        ValueError, match="no preset 'huge'; there are nano, tiny, nano-resnet, small, base"
+    ):
         CLIPConfig.preset("huge")
 
 
@@ -134,10 +163,19 @@ def test_a_tokenizer_that_does_not_fit_is_refused(model):
 
 # ---- what goes in
 
+
 def test_all_ways_to_hand_over_a_picture_agree(model):
     array = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
     pil = Image.fromarray(array)
-    ways = [array, array[None], torch.from_numpy(array), pil, [pil], [array], model.preprocess(array)]
+    ways = [
+        array,
+        array[None],
+        torch.from_numpy(array),
+        pil,
+        [pil],
+        [array],
+        model.preprocess(array),
+    ]
     with torch.inference_mode():
         features = [model.encode_image(way) for way in ways]
     assert all(torch.allclose(features[0], other, atol=1e-6) for other in features[1:])
@@ -154,11 +192,18 @@ def test_preprocessing_resizes_the_shorter_side_crops_the_centre_and_normalises(
 
 
 def test_pictures_of_several_sizes_and_modes_go_in_together(model):
-    pictures = [Image.new("RGBA", (40, 50), "red"), Image.new("L", (90, 33)), Image.new("CMYK", (32, 32))]
+    pictures = [
+        Image.new("RGBA", (40, 50), "red"),
+        Image.new("L", (90, 33)),
+        Image.new("CMYK", (32, 32)),
+    ]
     assert model.encode_image(pictures).shape == (3, 16)
 
 
-@pytest.mark.parametrize("wrong", [np.zeros((32, 32), np.uint8), np.zeros((1, 32, 32, 4), np.uint8), np.zeros((32, 32, 3)), []])
+@pytest.mark.parametrize(
+    "wrong",
+    [np.zeros((32, 32), np.uint8), np.zeros((1, 32, 32, 4), np.uint8), np.zeros((32, 32, 3)), []],
+)
 def test_what_is_no_picture_is_refused_with_a_sentence(model, wrong):
     with pytest.raises(ValueError, match="expected pictures as PIL images or uint8"):
         model.encode_image(wrong)
@@ -166,7 +211,9 @@ def test_what_is_no_picture_is_refused_with_a_sentence(model, wrong):
 
 def test_strings_and_their_tokens_give_the_same_vectors(model):
     texts = ["a dog", "a red car"]
-    assert torch.equal(model.encode_text(texts), model.encode_text(model.tokenizer(texts, SMALL.context_length)))
+    assert torch.equal(
+        model.encode_text(texts), model.encode_text(model.tokenizer(texts, SMALL.context_length))
+    )
     assert torch.allclose(model.encode_text("a dog"), model.encode_text(texts)[:1], atol=1e-6)
 
 

@@ -11,9 +11,14 @@ from reading import NUMBER, difference
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("0*.ipynb"))
 SHARE = "zero-shot: 92.6% (90.0% to 94.6%) of 500, chance 3.3%"
-TABLE = "home     CLIP  90% (86% to 92%)   twin  98% (96% to 99%)\nsketch   CLIP  42% (37% to 47%)   twin  80% (76% to 84%)"
+TABLE = (
+    "home     CLIP  90% (86% to 92%)   twin  98% (96% to 99%)\n"
+    "sketch   CLIP  42% (37% to 47%)   twin  80% (76% to 84%)"
+)
 RATE = "contrast  18,667 pictures, 1.5x (1.4 to 1.7) those of the bag"
-FIGURE = '<img alt="50 of 70 on the diagonal; guitar for violin (3), tomato for orange (3)" src="IMAGE">'
+FIGURE = (
+    '<img alt="50 of 70 on the diagonal; guitar for violin (3), tomato for orange (3)" src="IMAGE">'
+)
 WINS = "sentence against word: 41 to 14; the first wins 62% to 84% of the disagreements"
 LOSS = "by hand:   0.0133\nlog 6:     1.7918"
 
@@ -50,8 +55,18 @@ def test_what_another_processor_may_do_is_forgiven(text, old, new):
         (TABLE, "\n" + TABLE.splitlines()[1], "", "line 2 is missing: 'sketch"),
         (TABLE, "84%)", "84%)\nnoise", "line 3 is too many: 'noise'"),
         (TABLE, TABLE, "\n".join(reversed(TABLE.splitlines())), "other words"),  # two rows swapped
-        (TABLE, "CLIP  90% (86% to 92%)   twin  98%", "twin  98% (86% to 92%)   CLIP  90%", "other words"),
-        (TABLE, "90% (86% to 92%)   twin  98% (96% to 99%)", "98% (96% to 99%)   twin  90% (86% to 92%)", "points from"),
+        (
+            TABLE,
+            "CLIP  90% (86% to 92%)   twin  98%",
+            "twin  98% (86% to 92%)   CLIP  90%",
+            "other words",
+        ),
+        (
+            TABLE,
+            "90% (86% to 92%)   twin  98% (96% to 99%)",
+            "98% (96% to 99%)   twin  90% (86% to 92%)",
+            "points from",
+        ),
         (RATE, "18,667", "18,668", "18,668 is more than 0 from 18,667"),
         (RATE, "1.5x", "1.7x", "1.7 is more than 0.1 from 1.5"),
         (FIGURE, "50 of 70", "46 of 70", "46 is more than 3 from 50"),
@@ -74,14 +89,21 @@ def test_what_changes_a_result_is_not(text, old, new, reason):
 def outputs():
     """Every saved text of every notebook, with a name."""
     for path in NOTEBOOKS:
-        cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+        cells = [
+            cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"
+        ]
         for number, cell in enumerate(cells):
             for kind, texts in readable(cell.outputs).items():
-                yield from ((f"{path.stem[:2]} cell {number} {kind}", text) for text in texts if text.strip())
+                yield from (
+                    (f"{path.stem[:2]} cell {number} {kind}", text)
+                    for text in texts
+                    if text.strip()
+                )
 
 
 def test_of_all_saved_outputs_no_word_line_or_large_change_goes_unseen():
-    """Seeded faults in each of them: a word, a line that is gone or twice, a percentage five points off, a number doubled."""
+    """Seeded faults in each of them: a word, a line that is gone or twice, a percentage five
+    points off, a number doubled."""
     seeded = 0
     for name, text in outputs():
         assert difference(text, text) == "", name
@@ -105,7 +127,9 @@ def test_of_all_saved_outputs_no_word_line_or_large_change_goes_unseen():
 def test_saved_outputs_say_what_the_prose_concludes():
     assert sorted(CONCLUSIONS) == [path.stem for path in NOTEBOOKS]
     for path in NOTEBOOKS:
-        cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+        cells = [
+            cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"
+        ]
         saved = Outputs({number: cell.outputs for number, cell in enumerate(cells)})
         for sentence, holds in CONCLUSIONS[path.stem].items():
             assert holds(saved), (path.stem, sentence, saved.asked[-6:])

@@ -1,4 +1,5 @@
-"""Promises of streamed shards: every good picture comes, once a round, shared out among processes and workers; what is broken is counted."""
+"""Promises of streamed shards: every good picture comes, once a round, shared out among processes
+and workers; what is broken is counted."""
 
 import io
 import json
@@ -12,11 +13,19 @@ import torch
 from PIL import Image
 
 import miniclip
-from miniclip import CLIPConfig, Recipe, hub
+from miniclip import CLIPConfig, Recipe, checkpoint
 from miniclip.data import Shards, picturebook
-from miniclip.data.shards import _StreamedBatches
+from miniclip.training.batches import StreamedBatches
 
-SMALL = CLIPConfig(image_size=32, vision_width=32, vision_layers=1, text_width=32, text_layers=1, embed_dim=32, vocab_size=600)
+SMALL = CLIPConfig(
+    image_size=32,
+    vision_width=32,
+    vision_layers=1,
+    text_width=32,
+    text_layers=1,
+    embed_dim=32,
+    vocab_size=600,
+)
 RECIPE = Recipe(batch_size=16)
 
 
@@ -41,13 +50,18 @@ def data():
 
 @pytest.fixture
 def folder(tmp_path, data):
-    """Three shards of 24 pictures: the first as .txt, the others as .json with all captions, the last with img2dataset's count beside it."""
+    """Three shards of 24 pictures: the first as .txt, the others as .json with all captions, the
+    last with img2dataset's count beside it."""
     for shard in range(3):
         members = []
         for row in range(24 * shard, 24 * shard + 24):
             pixels, captions = data[row]
             members.append((f"{row:06}.png", png(pixels)))
-            members.append((f"{row:06}.txt", captions[0].encode()) if shard == 0 else (f"{row:06}.json", json.dumps({"caption": captions}).encode()))
+            members.append(
+                (f"{row:06}.txt", captions[0].encode())
+                if shard == 0
+                else (f"{row:06}.json", json.dumps({"caption": captions}).encode())
+            )
         write(tmp_path / f"{shard:05}.tar", members)
     (tmp_path / "00002_stats.json").write_text(json.dumps({"successes": 24}))
     return tmp_path
@@ -68,72 +82,129 @@ def test_every_picture_comes_once_a_round(folder, data, workers):
 
 def test_pictures_keep_their_captions_in_a_shuffled_stream(folder, data):
     own = {pixels.tobytes(): set(texts) for pixels, texts in data}
-    drawn = some(Shards(folder, size=40, buffer=10, workers=0)._shuffled("0", (0, 1)), 200)
+    drawn = some(Shards(folder, size=40, buffer=10, workers=0).shuffled("0", (0, 1)), 200)
     assert all(set(texts) <= own[pixels.tobytes()] for pixels, texts in drawn)
     order = [pixels.tobytes() for pixels, _ in drawn[:60]]
     assert order != [pixels.tobytes() for pixels in data.images[:60]] and len(set(order)) == 60
-    again = some(Shards(folder, size=40, buffer=10, workers=0)._shuffled("0", (0, 1)), 60)
+    again = some(Shards(folder, size=40, buffer=10, workers=0).shuffled("0", (0, 1)), 60)
     assert order == [pixels.tobytes() for pixels, _ in again]
 
 
 def test_processes_share_the_shards_out(folder, data):
-    parts = [some(Shards(folder, size=40, buffer=1, workers=0)._shuffled("0", (rank, 3)), 23) for rank in range(3)]
+    parts = [
+        some(Shards(folder, size=40, buffer=1, workers=0).shuffled("0", (rank, 3)), 23)
+        for rank in range(3)
+    ]
     seen = [pixels.tobytes() for part in parts for pixels, _ in part]
     assert len(set(seen)) == 69
     with pytest.raises(ValueError, match="4 processes need as many shards, there are 3"):
-        Shards(folder, size=40, workers=0).batches(None, SMALL, RECIPE, torch.device("cpu"), (0, 4))
+        StreamedBatches(
+            Shards(folder, size=40, workers=0), None, SMALL, RECIPE, torch.device("cpu"), (0, 4)
+        )
 
 
 def test_a_buffer_larger_than_the_data_is_no_trap(folder):
-    assert len(some(Shards(folder, size=40, buffer=1000, workers=0)._shuffled("0", (0, 1)), 150)) == 150
+    assert (
+        len(some(Shards(folder, size=40, buffer=1000, workers=0).shuffled("0", (0, 1)), 150)) == 150
+    )
 
 
 def test_what_is_broken_is_left_out_and_counted(tmp_path, data):
     good = png(data.images[0])
-    write(tmp_path / "a.tar", [("1.png", good), ("1.txt", b"a good one"), ("2.png", good[:200]), ("2.txt", b"cut off"), ("3.txt", b"no picture"),
-                               ("4.png", good), ("5.png", good), ("5.json", b"{not json"), ("6.png", good), ("6.txt", b"   ")])
+    write(
+        tmp_path / "a.tar",
+        [
+            ("1.png", good),
+            ("1.txt", b"a good one"),
+            ("2.png", good[:200]),
+            ("2.txt", b"cut off"),
+            ("3.txt", b"no picture"),
+            ("4.png", good),
+            ("5.png", good),
+            ("5.json", b"{not json"),
+            ("6.png", good),
+            ("6.txt", b"   "),
+        ],
+    )
     whole = tmp_path / "whole.tar"
-    write(whole, [(f"{row}.{ending}", content) for row in range(10, 20) for ending, content in (("png", png(data.images[row])), ("txt", b"fine"))])
+    write(
+        whole,
+        [
+            (f"{row}.{ending}", content)
+            for row in range(10, 20)
+            for ending, content in (("png", png(data.images[row])), ("txt", b"fine"))
+        ],
+    )
     (tmp_path / "b.tar").write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
     whole.unlink()
     shards = Shards(tmp_path, size=40, workers=0)
     kept = len(list(shards._stream(shards.paths, 0)))
     assert 1 + 1 <= kept < 11  # the one good picture of a, and those of b before it was cut off
-    skipped = {reason: len(names) for reason, names in Shards(tmp_path, size=40, workers=0).report.skipped.items()}
-    assert skipped["no caption"] == 2 and skipped["no picture"] == 1 and sum("broken image" in reason for reason in skipped) == 1
+    skipped = {
+        reason: len(names)
+        for reason, names in Shards(tmp_path, size=40, workers=0).report.skipped.items()
+    }
+    assert (
+        skipped["no caption"] == 2
+        and skipped["no picture"] == 1
+        and sum("broken image" in reason for reason in skipped) == 1
+    )
     assert sum("broken caption" in reason for reason in skipped) == 1
     assert any("broken shard" in reason for reason in shards.report.skipped), str(shards.report)
 
 
 def test_the_same_train_learns_from_a_stream_and_takes_it_up_again(folder, tmp_path, monkeypatch):
-    out, options = tmp_path / "streamed.safetensors", {"seen": 480, "recipe": RECIPE, "device": "cpu", "progress": False}
+    out, options = (
+        tmp_path / "streamed.safetensors",
+        {"seen": 480, "recipe": RECIPE, "device": "cpu", "progress": False},
+    )
     shards = Shards(folder, size=32, buffer=20, workers=0)
     _, history = miniclip.train(shards, SMALL, **options)
     assert history.rows[-1]["loss"] < history.rows[0]["loss"]
-    real = _StreamedBatches.__call__
+    real = StreamedBatches.__call__
 
     def fail_at_step_7(self, step):
         if step == 7:
             raise RuntimeError("the plug was pulled")
         return real(self, step)
 
-    monkeypatch.setattr(_StreamedBatches, "__call__", fail_at_step_7)
+    monkeypatch.setattr(StreamedBatches, "__call__", fail_at_step_7)
     with pytest.raises(RuntimeError, match="the plug was pulled"):
         miniclip.train(shards, SMALL, out=out, save_every=0, **options)
-    assert hub.read(out)[1]["step"] == 7
-    monkeypatch.setattr(_StreamedBatches, "__call__", real)
+    assert checkpoint.read(out)[1]["step"] == 7
+    monkeypatch.setattr(StreamedBatches, "__call__", real)
     _, resumed = miniclip.train(shards, SMALL, out=out, resume=True, **options)
-    assert hub.read(out)[1]["step"] == 30 and resumed.rows[-1]["seen"] == 480
+    assert checkpoint.read(out)[1]["step"] == 30 and resumed.rows[-1]["seen"] == 480
 
 
 @pytest.mark.slow
 def test_the_command_line_trains_on_shards_and_tests_on_the_first(folder, tmp_path):
-    command = [sys.executable, "-m", "miniclip", "train", "--shards", str(folder), "--seen", "64", "--batch-size", "16", "--out", str(tmp_path / "my.safetensors"), "--device", "cpu", "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240, cwd=Path(__file__).parents[1])
+    command = [
+        sys.executable,
+        "-m",
+        "miniclip",
+        "train",
+        "--shards",
+        str(folder),
+        "--seen",
+        "64",
+        "--batch-size",
+        "16",
+        "--out",
+        str(tmp_path / "my.safetensors"),
+        "--device",
+        "cpu",
+        "--json",
+    ]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=240, cwd=Path(__file__).parents[1]
+    )
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert result["scores"]["pictures"] == 24 and (tmp_path / "my.safetensors").exists()
-    done = subprocess.run([*command, "--images", str(folder)], capture_output=True, text=True, timeout=240)
+    done = subprocess.run(
+        [*command, "--images", str(folder)], capture_output=True, text=True, timeout=240
+    )
     assert done.returncode == 2 and "choose one" in done.stderr
 
 
@@ -141,7 +212,9 @@ def test_what_is_not_there_is_told(tmp_path, folder):
     (tmp_path / "nothing").mkdir()
     with pytest.raises(ValueError, match="there is no shard in"):
         Shards(tmp_path / "nothing")
-    with pytest.raises(FileNotFoundError, match="1 of 4 shards are not there, the first is .*00003.tar"):
+    with pytest.raises(
+        FileNotFoundError, match="1 of 4 shards are not there, the first is .*00003.tar"
+    ):
         Shards(str(folder / "{00000..00003}.tar"))
     write(tmp_path / "nothing" / "empty.tar", [("1.txt", b"only words")])
     with pytest.raises(ValueError, match="holds no picture with a caption that could be read"):

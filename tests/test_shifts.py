@@ -1,12 +1,14 @@
-"""Promises of the shifts: each changes one thing, the answer stays, and what training must not show it does not show."""
+"""Promises of the shifts: each changes one thing, the answer stays, and what training must not
+show it does not show."""
 
 import numpy as np
 import pytest
 
 import miniclip
-from miniclip import plots, shifts
-from miniclip.baselines import Classifier
+from miniclip.course import plots
 from miniclip.data import picturebook
+from miniclip.evaluation import shifts
+from miniclip.evaluation.baselines import Classifier
 from miniclip.zeroshot import Score
 
 
@@ -28,46 +30,89 @@ def test_every_shift_asks_for_the_same_things(sets):
 
 def test_each_shift_is_what_its_name_says(sets):
     home = sets["home"]
-    assert set(sets["pencil sketch"].facts["style"]) == {"sketch"} and set(sets["cut-out"].facts["style"]) == {"cutout"}
-    assert set(sets["at night"].facts["place"]) == {"night"} and set(sets["in the desert"].facts["place"]) == {"desert"}
-    assert np.allclose(sets["half as large"].facts["sizes"][:, 0], home.facts["sizes"][:, 0] / 2, atol=0.001)
+    assert set(sets["pencil sketch"].facts["style"]) == {"sketch"} and set(
+        sets["cut-out"].facts["style"]
+    ) == {"cutout"}
+    assert set(sets["at night"].facts["place"]) == {"night"} and set(
+        sets["in the desert"].facts["place"]
+    ) == {"desert"}
+    assert np.allclose(
+        sets["half as large"].facts["sizes"][:, 0], home.facts["sizes"][:, 0] / 2, atol=0.001
+    )
     added = sets["noise"].images.astype(float) - home.images
     assert 15 < added.std() < 0.15 * 255 and not np.array_equal(sets["noise"].images, home.images)
-    edges = lambda images: np.abs(np.diff(images.astype(float), axis=2)).mean()  # noqa: E731
+    edges = lambda images: np.abs(np.diff(images.astype(float), axis=2)).mean()
     assert edges(sets["blur"].images) < 0.6 * edges(home.images)
-    pairs = zip(sets["new colours"].facts["meanings"][:, 0].tolist(), sets["new colours"].facts["color"].tolist())
+    pairs = zip(
+        sets["new colours"].facts["meanings"][:, 0].tolist(),
+        sets["new colours"].facts["color"].tolist(),
+    )
     assert set(pairs) <= shifts.NEW_COLORS
 
 
 def test_training_at_home_never_shows_what_the_shifts_show():
     data = picturebook(400, 0, 32, shifts.HOME)
-    assert not set(zip(data.facts["meanings"][:, 0].tolist(), data.facts["color"].tolist())) & shifts.NEW_COLORS
-    assert not set(data.facts["place"]) & set(shifts.NEW_PLACES) and set(data.facts["style"]) == {"full"}
-    assert {noun for noun, _ in shifts.NEW_COLORS} == set(shifts.PAINTABLE)  # each thing that can be painted has new colours
+    assert (
+        not set(zip(data.facts["meanings"][:, 0].tolist(), data.facts["color"].tolist()))
+        & shifts.NEW_COLORS
+    )
+    assert not set(data.facts["place"]) & set(shifts.NEW_PLACES) and set(data.facts["style"]) == {
+        "full"
+    }
+    assert {noun for noun, _ in shifts.NEW_COLORS} == set(
+        shifts.PAINTABLE
+    )  # each thing that can be painted has new colours
 
 
 def test_a_clip_and_a_classifier_are_asked_the_same(sets):
-    clip = miniclip.hub.new(["a dog in the snow", "a red bus"], miniclip.CLIPConfig(vision_layers=1, text_layers=1))
+    clip = miniclip.checkpoint.new(
+        ["a dog in the snow", "a red bus"], miniclip.CLIPConfig(vision_layers=1, text_layers=1)
+    )
     words = shifts.which_thing(sets["home"]).labels
     for model in (clip.eval(), Classifier(clip, words)):
         found = shifts.ask_all(model, {"home": sets["home"]})["home"]
-        assert found.n == 24 and found.chance == 1 / 40 and len(found.guesses) == 24
+        assert found.n == 24 and found.chance == 1 / 40 and len(found.predictions) == 24
 
 
 def test_figures_say_what_their_whiskers_and_shades_are():
     score = Score(0.5, (0.4, 0.6), 100, 0.25, np.array([]))
     axis = plots.pairs({"a task": [score, score]}, ("one", "two"), ("blue", "red")).axes[0]
-    assert "95 %" in axis.get_xlabel() and [text.get_text() for text in axis.get_legend().get_texts()] == ["chance", "one", "two"]
-    bands, names = {"one": [(0, 0.2), (0.4, 0.6)]}, lambda figure: [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
-    assert names(plots.curves((1, 2), {"one": (0.1, 0.5)}, "x", "y", bands=bands)) == ["one", "shaded: 95 % interval"]
-    assert names(plots.curves((1, 2), {"one": (0.1, 0.5)}, "x", "y", bands=bands, shaded="five draws")) == ["one", "five draws"]
+    assert "95 %" in axis.get_xlabel() and [
+        text.get_text() for text in axis.get_legend().get_texts()
+    ] == ["chance", "one", "two"]
+    bands, names = (
+        {"one": [(0, 0.2), (0.4, 0.6)]},
+        lambda figure: [text.get_text() for text in figure.axes[0].get_legend().get_texts()],
+    )
+    assert names(plots.curves((1, 2), {"one": (0.1, 0.5)}, "x", "y", bands=bands)) == [
+        "one",
+        "shaded: 95 % interval",
+    ]
+    assert names(
+        plots.curves((1, 2), {"one": (0.1, 0.5)}, "x", "y", bands=bands, shaded="five draws")
+    ) == ["one", "five draws"]
     assert names(plots.curves((1, 2), {"one": (0.1, 0.5)}, "x", "y")) == ["one"]
-    levels = plots.curves((1, 2), {"one": (0.1, 0.5)}, "x", "y", levels={"below": 0.45}), plots.curves((1, 2), {"one": (0.1, 0.5)}, "x", "y", levels={"above": 0.15})
-    assert [figure.axes[0].texts[0].get_ha() for figure in levels] == ["left", "right"]  # where the curve is farther away
+    levels = (
+        plots.curves((1, 2), {"one": (0.1, 0.5)}, "x", "y", levels={"below": 0.45}),
+        plots.curves((1, 2), {"one": (0.1, 0.5)}, "x", "y", levels={"above": 0.15}),
+    )
+    assert [figure.axes[0].texts[0].get_ha() for figure in levels] == [
+        "left",
+        "right",
+    ]  # where the curve is farther away
 
 
 def test_the_figure_of_robustness_has_a_panel_for_each_shift_and_says_how_it_ended():
-    lines = {name: {"noise": [(0.0, 0.1), (0.8, 0.4), (1.0, last)], "blur": [(0.1, 0.1), (0.9, 0.5), (1.0, 0.9)]} for name, last in (("CLIP", 0.75), ("twin", 0.25))}
+    lines = {
+        name: {
+            "noise": [(0.0, 0.1), (0.8, 0.4), (1.0, last)],
+            "blur": [(0.1, 0.1), (0.9, 0.5), (1.0, 0.9)],
+        }
+        for name, last in (("CLIP", 0.75), ("twin", 0.25))
+    }
     figure = plots.robustness(lines, 100, {"CLIP": "blue", "twin": "red"}, columns=2)
-    assert [axis.get_title() for axis in figure.axes] == ["noise", "blur"] and "noise CLIP 75%, twin 25%" in figure.alt
+    assert [axis.get_title() for axis in figure.axes] == [
+        "noise",
+        "blur",
+    ] and "noise CLIP 75%, twin 25%" in figure.alt
     assert len(figure.png()) > 10_000  # accuracies of 0 and 1 can be drawn

@@ -1,9 +1,26 @@
-"""Data sets of captioned pictures: drawn (`picturebook`), from a folder in COCO's layout (`folder`), packed (`load`), or streamed (`Shards`)."""
+"""Data sets of images with several captions each, the pairs that CLIP learns from (paper 2.2).
 
-from .captioned import CaptionedImages, load
-from .coco import coco
-from .folders import folder, pack
-from .picturebook import CaptionStyle, Scene, Thing, World, picturebook
-from .shards import Shards
+They are drawn (`picturebook`), read from a folder of photos in COCO's layout (`folder`), fetched
+from COCO's server (`coco`), opened from disk where they were packed (`load`), or streamed from tar
+files (`Shards`).
+"""
 
-__all__ = ["CaptionedImages", "CaptionStyle", "Scene", "Shards", "Thing", "World", "coco", "folder", "load", "pack", "picturebook"]
+from miniclip.data.captioned import CaptionedImages, load
+from miniclip.data.coco2017 import coco
+from miniclip.data.folders import folder, pack
+from miniclip.data.shards import Shards
+from miniclip.data.world import CaptionStyle, Scene, Thing, World, picturebook
+
+__all__ = [
+    "CaptionedImages",
+    "CaptionStyle",
+    "Scene",
+    "Shards",
+    "Thing",
+    "World",
+    "coco",
+    "folder",
+    "load",
+    "pack",
+    "picturebook",
+]

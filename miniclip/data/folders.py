@@ -1,8 +1,9 @@
-"""A folder of photos and a captions file in COCO's format become one data set (COCO captions: Chen et al. 2015).
+"""Make a data set from a folder of photos and a captions file in COCO's format (Chen et al. 2015).
 
-Photos from the world are of every size, some are grey, some lie on their side and some are broken. Each is read once, made
-an RGB square, and counted in a report; the ones that cannot be read are named there and left out. `folder` keeps the squares in
-memory, `pack` on disk, where it goes on after an interruption.
+Real photos come in every size; some are grey, some lie on their side and some are broken. Each
+photo is read once, made a square in RGB and counted in a report. Photos that cannot be read are
+left out, and the report names them. `folder` keeps the squares in memory; `pack` writes them to
+disk and continues where it stopped if it was interrupted.
 """
 
 from __future__ import annotations
@@ -21,22 +22,37 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 from tqdm.auto import tqdm
 
-from .captioned import CaptionedImages, disk_full_explained, load, move_into_place, npy_header, to_disk, write_texts
+from miniclip.data.captioned import (
+    CaptionedImages,
+    disk_full_explained,
+    load,
+    move_into_place,
+    npy_header,
+    to_disk,
+    write_texts,
+)
 
-FLUSH = 256  # pictures between two moments at which everything has reached the disk
-EXIF_TURNS = {2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
-              5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_90}
+FLUSH = 256  # after this many photos, `pack` waits until everything has reached the disk
+EXIF_TURNS = {  # EXIF's orientation number -> the operation that sets the photo upright
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 SIDEWAYS = [EXIF_TURNS[orientation] for orientation in (5, 6, 7, 8)]  # these swap width and height
 
 
 @dataclass
 class Report:
-    """What became of the photos of a folder.
+    """How many photos were kept, and which were skipped or converted, and why.
 
     Attributes:
-        kept: number of photos in the set.
-        skipped: names of files left out, by reason.
-        converted: number of kept photos that were changed beyond resizing, by what was done.
+        kept: number of photos in the data set.
+        skipped: for each reason to skip a photo, the names of the files that were left out.
+        converted: for each conversion other than resizing, the number of kept photos it changed.
     """
 
     kept: int = 0
@@ -44,7 +60,13 @@ class Report:
     converted: dict[str, int] = field(default_factory=dict)
 
     def add(self, name: str, reason: str | None, conversions: list[str]) -> None:
-        """Count one photo: skipped for a reason, or kept after some conversions."""
+        """Count one photo.
+
+        Args:
+            name: its file name.
+            reason: why it was skipped, or None if it was kept.
+            conversions: what was done to it besides resizing.
+        """
         if reason:
             self.skipped.setdefault(reason, []).append(name)
             return
@@ -55,106 +77,183 @@ class Report:
     def __str__(self) -> str:
         lines = [f"{self.kept:,} kept, {sum(map(len, self.skipped.values())):,} skipped"]
         for reason, names in self.skipped.items():
-            lines.append(f"  skipped, {reason}: {len(names):,} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})")
-        return "\n".join(lines + [f"  converted, {what}: {count:,}" for what, count in self.converted.items()])
+            examples = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+            lines.append(f"  skipped, {reason}: {len(names):,} ({examples})")
+        for conversion, count in self.converted.items():
+            lines.append(f"  converted, {conversion}: {count:,}")
+        return "\n".join(lines)
 
 
 def read_captions(path: str | Path) -> tuple[list[dict], dict[int, list[str]], dict]:
-    """Read a captions file in COCO's format.
+    """Read a captions file in COCO's format (Chen et al. 2015).
 
     Args:
-        path: JSON with `images` (each an `id` and a `file_name`) and `annotations` (each an `image_id` and a `caption`).
+        path: a JSON file with a list `images`, whose records have an `id` and a `file_name`, and a
+            list `annotations`, whose records have an `image_id` and a `caption`.
     Returns:
-        the records of images; captions by image id, white space collapsed and empty ones left out; `info` with the `licenses`.
+        the image records;
+        the captions by image id, with white space collapsed and empty captions left out;
+        the file's `info`, with its `licenses` added if it has any.
     Raises:
         FileNotFoundError: if there is no such file.
         ValueError: if it is not in COCO's caption format.
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"there is no captions file {path}; give the path of a JSON file in COCO's format, such as annotations/captions_val2017.json")
+        raise FileNotFoundError(
+            f"there is no captions file {path}; give the path of a JSON file in COCO's format, "
+            f"such as annotations/captions_val2017.json"
+        )
     try:
         document = json.loads(path.read_text(encoding="utf-8-sig"))
     except ValueError as error:
-        raise ValueError(f"{path} is not JSON ({error}); give a captions file in COCO's format, or fetch it again if it was cut off") from error
-    for key, needed in (("images", ("id", "file_name")), ("annotations", ("image_id", "caption"))):
-        if not isinstance(document, dict) or not isinstance(document.get(key), list):
-            raise ValueError(f"{path} has no list {key!r}; a captions file in COCO's format has 'images' and 'annotations'")
-        for row, record in enumerate(document[key]):
-            wrong = [name for name in needed if not isinstance(record, dict) or not isinstance(record.get(name), str if name in ("file_name", "caption") else int)]
-            if wrong:
-                raise ValueError(f"{key}[{row}] of {path} is {str(record)[:80]}; expected a record with {' and '.join(needed)}, ids being whole numbers; "
-                                 f"{wrong[0]!r} is missing or of another type. Of COCO's own files take captions_*.json")
+        raise ValueError(
+            f"{path} is not JSON ({error}); "
+            f"give a captions file in COCO's format, or fetch it again if it was cut off"
+        ) from error
+    _check_records(path, document, "images", {"id": int, "file_name": str})
+    _check_records(path, document, "annotations", {"image_id": int, "caption": str})
     captions: dict[int, list[str]] = {}
     for annotation in document["annotations"]:
-        texts, text = captions.setdefault(annotation["image_id"], []), " ".join(annotation["caption"].split())
-        texts += [text] if text else []
+        texts = captions.setdefault(annotation["image_id"], [])
+        text = " ".join(annotation["caption"].split())
+        if text:
+            texts.append(text)
     info = document.get("info") if isinstance(document.get("info"), dict) else {}
-    return document["images"], captions, {**info, **({"licenses": document["licenses"]} if document.get("licenses") else {})}
+    licenses = {"licenses": document["licenses"]} if document.get("licenses") else {}
+    return document["images"], captions, {**info, **licenses}
 
 
-def folder(images: str | Path, captions: str | Path, size: int = 128, out: str | Path | None = None, progress: bool = True, limit: int | None = None) -> CaptionedImages:
-    """Read photos and their captions; a photo that cannot be read is left out and named in the `report` of the set.
+def _check_records(path: Path, document, key: str, types: dict[str, type]) -> None:
+    """Check that a captions file has a list `key` of records with these fields of these types."""
+    if not isinstance(document, dict) or not isinstance(document.get(key), list):
+        raise ValueError(
+            f"{path} has no list {key!r}; "
+            f"a captions file in COCO's format has 'images' and 'annotations'"
+        )
+    for row, record in enumerate(document[key]):
+        wrong = [
+            name
+            for name, expected in types.items()
+            if not isinstance(record, dict) or not isinstance(record.get(name), expected)
+        ]
+        if wrong:
+            raise ValueError(
+                f"{key}[{row}] of {path} is {str(record)[:80]}; "
+                f"expected a record with {' and '.join(types)}, ids being whole numbers; "
+                f"{wrong[0]!r} is missing or of another type. "
+                f"Of COCO's own files take captions_*.json"
+            )
+
+
+def folder(
+    images: str | Path,
+    captions: str | Path,
+    size: int = 128,
+    out: str | Path | None = None,
+    progress: bool = True,
+    limit: int | None = None,
+) -> CaptionedImages:
+    """Read a folder of photos and their captions into one data set.
+
+    A photo that cannot be read is left out and named in the data set's `report`.
 
     Args:
         images: folder of photos in any format and mode that PIL reads.
         captions: captions file in COCO's JSON format.
-        size: height and width in pixels: the shorter side is resized to it, the longer one cropped to its middle.
-        out: write the set to this folder instead of keeping it in memory; see `pack`.
+        size: height and width in pixels: the shorter side of a photo is resized to this length,
+            and the longer side is cropped at both ends.
+        out: write the data set to this folder instead of keeping it in memory; see `pack`.
         progress: show a progress bar.
-        limit: stop once this many photos are kept, in the order of the captions file.
+        limit: stop when this many photos are kept, in the order of the captions file; None for all.
     Returns:
-        the set, with `facts` file_name and, where the file tells them, license and flickr_url; `report` is a `Report`.
+        the data set. Its `facts` are file_name and, if the captions file has them, license and
+        flickr_url. Its `report` is a `Report`.
     Raises:
         FileNotFoundError: if the folder or the captions file does not exist.
-        ValueError: if no photo is left, or size, limit or the captions file is wrong.
+        ValueError: if no photo could be used, or size, limit or the captions file is wrong.
     """
     if out is not None:
         return pack(images, captions, out, size, progress, limit)
-    source, pixels = Source(images, captions, size, limit), []
-    for squared, _, _ in source.read(progress):
-        if squared is not None:
-            pixels.append(squared)
+    source = Source(images, captions, size, limit)
+    kept = [pixels for pixels, _, _ in source.read(progress) if pixels is not None]
     source.require_some()
-    data = CaptionedImages(np.stack(pixels), *source.table())
+    data = CaptionedImages(np.stack(kept), *source.table())
     data.report = source.report
     return data
 
 
-def pack(images: str | Path, captions: str | Path, out: str | Path, size: int = 128, progress: bool = True, limit: int | None = None) -> CaptionedImages:
-    """Do as `folder`, but write to disk in little memory; when interrupted, the same call goes on where it stopped.
+def pack(
+    images: str | Path,
+    captions: str | Path,
+    out: str | Path,
+    size: int = 128,
+    progress: bool = True,
+    limit: int | None = None,
+) -> CaptionedImages:
+    """Do the same as `folder`, but write the data set to disk, which needs little memory.
 
-    A finished set is opened at once, even if photos have come to the folder since: delete `out` to read them all again.
+    If the work is interrupted, the same call continues where it stopped. A finished data set is
+    opened at once, even if new photos have been added to the folder since; delete `out` to read all
+    photos again.
 
     Args:
-        images, captions, size, progress, limit: as in `folder`; other ones than before start over, with a warning.
-        out: folder of the packed set; unfinished work is kept in its folder `unfinished`.
+        images, captions, size, progress, limit: as in `folder`. With other values than in an
+            earlier call, the work starts over, with a warning.
+        out: folder of the packed data set; unfinished work is kept in its subfolder `unfinished`.
     Returns:
-        the set, its pixels on disk, as `load` opens it; `report` is a `Report`.
+        the data set as `load` opens it, with its pixels on disk; its `report` is a `Report`.
     Raises:
-        FileNotFoundError, ValueError: as `folder`; ValueError too if `out` holds a set of other origin.
-        OSError: if the disk is full; what was done is kept.
+        FileNotFoundError: as in `folder`.
+        ValueError: as in `folder`, or if `out` holds a data set that did not come from a folder.
+        OSError: if the disk is full; the work done so far is kept.
     """
     out = Path(out)
     source = Source(images, captions, size, limit)
-    recipe = {"size": size, "limit": limit, "captions file": hashlib.sha256(Path(captions).read_bytes()).hexdigest(),
-              "folder": hashlib.sha256(str(Path(images).resolve()).encode()).hexdigest()}
+    recipe = {
+        "size": size,
+        "limit": limit,
+        "captions file": hashlib.sha256(Path(captions).read_bytes()).hexdigest(),
+        "folder": hashlib.sha256(str(Path(images).resolve()).encode()).hexdigest(),
+    }
     if (out / "captions.json").exists():
         data = load(out)
         packing = data.info.get("packing", {"recipe": {}, "report": {"kept": None}})
         if packing["report"]["kept"] != len(data):
-            raise ValueError(f"{out} holds a set that was not packed from a folder of photos; choose another folder, or delete that one")
+            raise ValueError(
+                f"{out} holds a set that was not packed from a folder of photos; "
+                f"choose another folder, or delete that one"
+            )
         if packing["recipe"] == recipe:
             data.report = Report(**packing["report"])
             return data
         _warn_of_change(out, packing["recipe"], recipe)
-        del data  # its memory map would keep the old file open
+        del data  # its memory map would keep the old images.npy open
     pack_source(source, out, recipe, progress)
     return load_packed(out)
 
 
-def pack_source(source: Source, out: Path, recipe: dict, progress: bool, flushed: Callable[[], None] = lambda: None) -> None:
-    """Write what a source gives to a packed set, going on with unfinished work of the same recipe; `flushed` is called when all so far has reached the disk."""
+def pack_source(
+    source: Source,
+    out: Path,
+    recipe: dict,
+    progress: bool,
+    flushed: Callable[[], None] = lambda: None,
+) -> None:
+    """Write the photos of a source to a packed data set.
+
+    Unfinished work of the same recipe is continued.
+
+    Args:
+        source: the photos and their captions.
+        out: folder of the packed data set.
+        recipe: the arguments that determine the result; it is stored with the data set.
+        progress: show a progress bar.
+        flushed: called each time when everything so far has reached the disk.
+    Raises:
+        ValueError: if no photo could be used.
+        OSError: if the disk is full; the work done so far is kept.
+    """
     with disk_full_explained(out):
         work = Unfinished(out, recipe, source.size)
         if not work.is_whole():
@@ -169,42 +268,90 @@ def pack_source(source: Source, out: Path, recipe: dict, progress: bool, flushed
 
 
 def load_packed(out: Path) -> CaptionedImages:
-    """Open a set that `pack_source` wrote, with its report."""
+    """Open a data set that `pack_source` wrote, together with its `report`."""
     data = load(out)
     data.report = Report(**data.info["packing"]["report"])
     return data
 
 
 def _warn_of_change(place: Path, old: dict, new: dict) -> None:
-    changed = [f"{key} {old.get(key)} -> {value}" if key in ("size", "limit") else f"another {key}" for key, value in new.items() if old.get(key) != value]
-    warnings.warn(f"{place} was packed with other arguments ({', '.join(changed)}); starting over", stacklevel=3)
+    changed = [
+        f"{key} {old.get(key)} -> {value}" if key in ("size", "limit") else f"another {key}"
+        for key, value in new.items()
+        if old.get(key) != value
+    ]
+    warnings.warn(
+        f"{place} was packed with other arguments ({', '.join(changed)}); starting over",
+        stacklevel=3,
+    )
 
 
 class Source:
-    """Photos and captions as they lie in the world, and the report on those read so far."""
+    """The photos and captions to make a data set of, and a report on the photos read so far.
+
+    Args:
+        images: folder of photos.
+        captions: captions file in COCO's JSON format.
+        size: height and width of the squares in pixels, 8 to 2048.
+        limit: keep at most this many photos; None for all.
+    Attributes:
+        records: the image records of the captions file; a row number below is an index into it.
+        captions: lists of captions by image id.
+        info: the captions file's `info`, with its licences.
+        kept: the records of the photos that are kept so far.
+        report: a `Report` on the photos read so far.
+    Raises:
+        FileNotFoundError: if the folder or the captions file does not exist.
+        ValueError: if size, limit or the captions file is wrong.
+    """
 
     def __init__(self, images: str | Path, captions: str | Path, size: int, limit: int | None):
         if not isinstance(size, (int, np.integer)) or not 8 <= size <= 2048:
-            raise ValueError(f"size is {size!r}; expected the height and width in pixels, a whole number from 8 to 2048")
+            raise ValueError(
+                f"size is {size!r}; "
+                f"expected the height and width in pixels, a whole number from 8 to 2048"
+            )
         if limit is not None and limit < 1:
-            raise ValueError(f"limit is {limit}; expected the number of photos to keep, 1 or more, or None for all")
+            raise ValueError(
+                f"limit is {limit}; "
+                f"expected the number of photos to keep, 1 or more, or None for all"
+            )
         self.folder, self.size, self.limit = Path(images), int(size), limit
         if not self.folder.is_dir():
-            raise FileNotFoundError(f"there is no folder {images}; give the folder that holds the photos")
+            raise FileNotFoundError(
+                f"there is no folder {images}; give the folder that holds the photos"
+            )
         self.records, self.captions, self.info = read_captions(captions)
-        self.first = {}  # image id -> its first record; a second one is skipped
+        self.first = {}  # image id -> row of its first record; later records of that id are skipped
         for row, record in enumerate(self.records):
             self.first.setdefault(record["id"], row)
         self.kept, self.report = [], Report()
-        for number in self.captions.keys() - self.first.keys():
-            self.report.add(f"image id {number}", "caption without image", [])
+        for image_id in self.captions.keys() - self.first.keys():
+            self.report.add(f"image id {image_id}", "caption without image", [])
 
-    def read(self, progress: bool, done: list | tuple = ()) -> Iterator[tuple[np.ndarray | None, str | None, list[str]]]:
-        """Yield (pixels or None, reason to skip or None, conversions) of each photo after those done, which are only counted."""
+    def read(
+        self, progress: bool, done: list | tuple = ()
+    ) -> Iterator[tuple[np.ndarray | None, str | None, list[str]]]:
+        """Read the photos one after the other, until `limit` of them are kept.
+
+        Args:
+            progress: show a progress bar.
+            done: (reason, conversions) of the first photos if they were read by an earlier call;
+                these photos are counted but not read again.
+        Yields:
+            for each further photo: its pixels (size, size, 3) uint8 or None, the reason to skip it
+            or None, and the names of the conversions that were made.
+        """
         for record, (reason, conversions) in zip(self.records, done):
             self._count(record, reason, conversions)
         total = self.limit or len(self.records)
-        with tqdm(total=total, initial=self.report.kept if self.limit else len(done), desc="reading photos", unit="photo", disable=not progress) as bar:
+        with tqdm(
+            total=total,
+            initial=self.report.kept if self.limit else len(done),
+            desc="reading photos",
+            unit="photo",
+            disable=not progress,
+        ) as bar:
             rows = range(len(done), len(self.records))
             if len(self.kept) == self.limit:
                 return
@@ -216,7 +363,7 @@ class Source:
                     return
 
     def pictures(self, rows: range) -> Iterator[tuple[np.ndarray | None, str | None, list[str]]]:
-        """What `read_one` gives for each of some rows, in their order."""
+        """Yield the result of `read_one` for each of these rows, in order."""
         return map(self.read_one, rows)
 
     def _count(self, record: dict, reason: str | None, conversions: list[str]) -> None:
@@ -225,10 +372,18 @@ class Source:
             self.kept.append(record)
 
     def read_one(self, row: int) -> tuple[np.ndarray | None, str | None, list[str]]:
-        """(pixels or None, reason to skip or None, conversions) of the photo of one record."""
-        record, name = self.records[row], self.records[row]["file_name"]
-        inside = PureWindowsPath(name)  # understands / and \ both, and drive letters
-        if inside.drive or inside.root or ".." in inside.parts:
+        """Read the photo of one record.
+
+        Args:
+            row: the record's index in `records`.
+        Returns:
+            the pixels (size, size, 3) uint8 or None, the reason to skip the photo or None, and the
+            names of the conversions that were made.
+        """
+        record = self.records[row]
+        name = record["file_name"]
+        relative = PureWindowsPath(name)  # it understands both / and \, and drive letters
+        if relative.drive or relative.root or ".." in relative.parts:
             return None, "file name leads out of the folder", []
         if self.first[record["id"]] != row:
             return None, "image id listed twice", []
@@ -239,7 +394,14 @@ class Source:
         return self.squared(self.folder / name)
 
     def squared(self, photo: Path | BinaryIO) -> tuple[np.ndarray | None, str | None, list[str]]:
-        """(pixels or None, what is broken or None, conversions) of one photo."""
+        """Make one photo a square.
+
+        Args:
+            photo: its path, or an open binary file.
+        Returns:
+            the pixels (size, size, 3) uint8 or None, what is broken or None, and the names of the
+            conversions that were made.
+        """
         try:
             pixels, conversions = square(photo, self.size)
             return pixels, None, conversions
@@ -248,68 +410,114 @@ class Source:
         except Image.DecompressionBombError:
             return None, "broken image (too many pixels)", []
         except Exception as error:  # broken files raise OSError, SyntaxError, struct.error and more
-            return None, "broken image (cut off)" if "truncated" in str(error) else f"broken image ({type(error).__name__})", []
+            if "truncated" in str(error):
+                return None, "broken image (cut off)", []
+            return None, f"broken image ({type(error).__name__})", []
 
     def require_some(self) -> None:
+        """Raise a ValueError if no photo has been kept."""
         if not self.kept:
-            raise ValueError(f"no photo in {self.folder} could be used: {self.report}\nGive the folder that holds the files which the captions file names")
+            raise ValueError(
+                f"no photo in {self.folder} could be used: {self.report}\n"
+                f"Give the folder that holds the files which the captions file names"
+            )
 
     def table(self) -> tuple[list[list[str]], np.ndarray, dict[str, np.ndarray], dict]:
-        """Captions, ids, facts and info of the photos kept."""
-        facts = {name: np.array([record[name] for record in self.kept]) for name, kind in (("file_name", str), ("license", int), ("flickr_url", str))
-                 if all(isinstance(record.get(name), kind) for record in self.kept)}
+        """Collect the arguments of `CaptionedImages` for the kept photos.
+
+        Returns:
+            the captions, ids, facts and info. A fact is included if every kept photo has it.
+        """
+        facts = {
+            name: np.array([record[name] for record in self.kept])
+            for name, expected in (("file_name", str), ("license", int), ("flickr_url", str))
+            if all(isinstance(record.get(name), expected) for record in self.kept)
+        }
+        captions = [self.captions[record["id"]] for record in self.kept]
         ids = np.array([record["id"] for record in self.kept], np.int64)
-        return [self.captions[record["id"]] for record in self.kept], ids, facts, {"name": self.folder.name, **self.info}
+        return captions, ids, facts, {"name": self.folder.name, **self.info}
 
 
 def square(path: Path | BinaryIO, size: int) -> tuple[np.ndarray, list[str]]:
-    """Read one photo as (size, size, 3) uint8, with what was done to it."""
+    """Read one photo, resize its shorter side to `size` and crop the middle of the longer side.
+
+    Args:
+        path: the photo's path, or an open binary file.
+        size: height and width in pixels.
+    Returns:
+        the pixels (size, size, 3) uint8, RGB, and the names of the conversions that were made.
+    Raises:
+        OSError, SyntaxError and others that PIL raises: if the photo is broken.
+    """
     with Image.open(path) as image:
-        full = image.size
-        image.draft(None, (int(1.4 * size), int(1.4 * size)))  # a JPEG is decoded at a half, a quarter or an eighth where that is enough: quicker, and close (a test says how close)
-        turn = EXIF_TURNS.get(image.getexif().get(0x0112))
-        image, done = _to_rgb(image)
+        original_size = image.size
+        # Where that is enough, a JPEG is decoded at a half, a quarter or an eighth of its size.
+        # This is faster, and the result is close to the exact one (a test says how close).
+        image.draft(None, (int(1.4 * size), int(1.4 * size)))
+        turn = EXIF_TURNS.get(image.getexif().get(0x0112))  # 0x0112 is EXIF's orientation
+        image, conversions = _to_rgb(image)
     if turn is not None:
         image = image.transpose(turn)
-        full = full[::-1] if turn in SIDEWAYS else full
-        done.append("rotated by EXIF")
-    done += ["enlarged"] * (min(full) < size)
-    resized = [size * side // min(full) for side in full]  # as torchvision's Resize and CenterCrop round
+        original_size = original_size[::-1] if turn in SIDEWAYS else original_size
+        conversions.append("rotated by EXIF")
+    if min(original_size) < size:
+        conversions.append("enlarged")
+    # Round as torchvision's Resize and CenterCrop do.
+    resized = [size * side // min(original_size) for side in original_size]
     corner = [round((side - size) / 2) for side in resized]
-    box = [edge * now / new for edge, now, new in zip(corner + [side + size for side in corner], image.size * 2, resized * 2)]
-    return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR, box, reducing_gap=2.0)), done
+    # Resizing and cropping are one step: `box` is the crop in pixels of the image as it is now.
+    edges = corner + [start + size for start in corner]
+    box = [
+        edge * current / target for edge, current, target in zip(edges, image.size * 2, resized * 2)
+    ]
+    image = image.resize((size, size), Image.Resampling.BILINEAR, box, reducing_gap=2.0)
+    return np.asarray(image), conversions
 
 
 def _to_rgb(image: Image.Image) -> tuple[Image.Image, list[str]]:
-    """Any mode to RGB, transparency over white."""
+    """Convert an image of any mode to RGB, laying transparent parts over white."""
     if image.mode == "RGB" and "transparency" not in image.info:
         image.load()
         return image, []
-    mode, done = image.mode, []
+    mode, conversions = image.mode, []
     if mode == "I" or mode.startswith("I;16"):
         image = Image.fromarray((np.asarray(image).clip(0, 65535) // 256).astype(np.uint8))
-        done.append("16-bit to 8-bit")
-    kind = {"P": "palette", "PA": "palette", "CMYK": "CMYK", "RGB": "", "RGBA": "", "RGBa": ""}.get(mode, "greyscale" if mode[0] in "1LI" and mode != "LAB" else mode)
-    done += [f"{kind} to RGB"] * bool(kind)
+        conversions.append("16-bit to 8-bit")
+    kind = {"P": "palette", "PA": "palette", "CMYK": "CMYK", "RGB": "", "RGBA": "", "RGBa": ""}.get(
+        mode, "greyscale" if mode[0] in "1LI" and mode != "LAB" else mode
+    )
+    if kind:
+        conversions.append(f"{kind} to RGB")
     if image.mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in image.info:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-        done.append("alpha over white")
-    return image.convert("RGB"), done
+        conversions.append("alpha over white")
+    return image.convert("RGB"), conversions
 
 
 class Unfinished:
-    """A packed set in the making: rows of pixels in one file, and a journal of what became of each photo.
+    """A packed data set in the making: a file of pixels, and a journal of what was done so far.
 
-    The journal never runs ahead of the pixels: a line is written once its row has reached the disk. What a power cut
-    leaves beyond the last whole line is cut off, and read from the photos again.
+    The journal is a file with the recipe in its first line and then one line for each photo. A line
+    is written only when the photo's pixels have reached the disk, so the journal is never ahead of
+    the pixels. After a power cut, everything behind the last complete line is cut off, and those
+    photos are read again.
+
+    Args:
+        out: folder of the packed data set; the work lies in its subfolder `unfinished`.
+        recipe: the arguments that determine the result; work of another recipe is thrown away.
+        size: height and width of the images in pixels.
+    Attributes:
+        done: (reason to skip or None, conversions) of each photo of the earlier work.
+        pending: journal lines that wait for their pixels to reach the disk.
+        kept: the number of images written.
     """
 
     def __init__(self, out: Path, recipe: dict, size: int):
         self.folder, self.size, self.recipe = out / "unfinished", size, recipe
         self.pixels, self.journal = self.folder / "images.npy", self.folder / "journal.jsonl"
         self.done, self.pending = [], []
-        lines, whole = self._read_journal() if self.journal.exists() else ([], 0)
+        lines, valid_bytes = self._read_journal() if self.journal.exists() else ([], 0)
         if lines and lines[0] != recipe:
             _warn_of_change(out, lines[0], recipe)
             lines = []
@@ -320,34 +528,44 @@ class Unfinished:
             shutil.rmtree(self.folder, ignore_errors=True)
             self.folder.mkdir(parents=True)
             self.pixels.write_bytes(bytes(128))  # room for the header
-            lines, self.kept, whole = [recipe], 0, self.journal.write_bytes(json.dumps(recipe).encode() + b"\n")
+            lines, self.kept = [recipe], 0
+            valid_bytes = self.journal.write_bytes(json.dumps(recipe).encode() + b"\n")
         self.done = lines[1:]
         os.truncate(self.pixels, self._end())
-        os.truncate(self.journal, whole)
+        os.truncate(self.journal, valid_bytes)
 
     def _end(self) -> int:
+        """Where the pixels of the kept photos end in images.npy, in bytes."""
         return 128 + self.kept * self.size * self.size * 3
 
     def _read_journal(self) -> tuple[list, int]:
-        lines, whole = [], 0
+        """The complete lines of the journal, parsed, and how many bytes they take up."""
+        lines, valid_bytes = [], 0
         for line in self.journal.read_bytes().splitlines(keepends=True):
             try:
                 lines.append(json.loads(line if line.endswith(b"\n") else b""))
-            except ValueError:  # the last line of a process that was killed
+            except ValueError:  # the incomplete last line of a process that was killed
                 break
-            whole += len(line)
-        return lines, whole
+            valid_bytes += len(line)
+        return lines, valid_bytes
 
     def is_whole(self) -> bool:
-        """Is nothing left to do but to move the files?"""
+        """Whether all files are complete and only have to be moved to their place."""
         return (self.folder / "captions.json").exists()
 
     def __enter__(self) -> Unfinished:
-        self.rows, self.lines = open(self.pixels, "ab"), open(self.journal, "ab")
+        self.rows = open(self.pixels, "ab")
+        self.lines = open(self.journal, "ab")
         return self
 
     def add(self, pixels: np.ndarray | None, reason: str | None, conversions: list[str]) -> None:
-        """Note one photo."""
+        """Write down the result of reading one photo.
+
+        Args:
+            pixels: (size, size, 3) uint8, or None if the photo is skipped.
+            reason: why it is skipped, or None.
+            conversions: the names of the conversions that were made.
+        """
         if pixels is not None:
             self.rows.write(pixels.tobytes())
             self.kept += 1
@@ -356,17 +574,23 @@ class Unfinished:
             self.flush()
 
     def flush(self) -> None:
+        """Wait until the pixels have reached the disk, and only then write the journal lines."""
         to_disk(self.rows)
         self.lines.write(b"".join(self.pending))
         to_disk(self.lines)
         self.pending = []
 
     def __exit__(self, *exception) -> None:
-        with self.rows, self.lines:  # whatever happened, keep what was done
+        with self.rows, self.lines:  # whatever happened, keep the work done so far
             self.flush()
 
     def finish(self, source: Source, packing: dict) -> None:
-        """Fill in the number of rows and write captions and facts beside them, captions.json last."""
+        """Write the header of images.npy, then the facts, and captions.json last.
+
+        Args:
+            source: where the captions, ids and facts come from.
+            packing: recipe and report, stored in the data set's `info`.
+        """
         shape = (self.kept, self.size, self.size, 3)
         with open(self.pixels, "r+b") as file:
             file.write(npy_header(shape))

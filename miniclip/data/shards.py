@@ -1,8 +1,9 @@
-"""More pictures than fit in memory or on a disk: WebDataset shards (tar files, as img2dataset writes them), streamed.
+"""Stream more images than fit in memory or on a disk, from WebDataset shards (tar files).
 
-A shard is read from its start to its end, so chance comes from elsewhere: the order of the shards, and a buffer from which pictures are
-drawn at random. Every process and every worker reads shards of its own. What is broken is left out and counted.
-Needs the library `webdataset` (pip install -e .[shards]).
+img2dataset writes such shards. A shard can only be read from its start to its end, so the shuffling
+comes from elsewhere: the order of the shards is random, and images are drawn at random from a
+buffer. Every process and every worker reads shards of its own. Broken files are left out and
+counted. This module needs the library `webdataset` (pip install -e .[shards]).
 """
 
 from __future__ import annotations
@@ -11,67 +12,97 @@ import io
 import json
 import random
 import tarfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image
-from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
-from .captioned import CaptionedImages
-from .folders import Report, square
+from miniclip.data.captioned import CaptionedImages
+from miniclip.data.folders import Report, square
 
 PICTURES = ("jpg", "jpeg", "png", "webp")
 
 
 class Shards:
-    """Captioned pictures in tar files: `000123.jpg` beside `000123.txt`, or beside a `000123.json` with a "caption" (a string or several).
+    """Images with captions in tar files.
+
+    A tar file holds each image, say `000123.jpg`, beside its caption in `000123.txt`, or beside a
+    `000123.json` whose entry "caption" is a string or a list of strings.
 
     Args:
-        where: a folder, a pattern with braces such as "shards/{00000..00099}.tar", or a list of files and addresses (http, s3 by `pipe:`; see webdataset).
-        size: height and width that pictures are made, in pixels.
-        pictures: how many there are in all; None looks for img2dataset's `_stats.json` beside each shard, or else counts what is in it.
-        buffer: pictures held in memory to be drawn from at random.
-        workers: processes that read and resize; 0 reads in this one.
+        where: a folder, a pattern with braces such as "shards/{00000..00099}.tar", or a list of
+            paths and addresses (http, or s3 by `pipe:`; see webdataset).
+        size: height and width in pixels to which images are resized.
+        pictures: number of images in all shards. With None, the number is read from img2dataset's
+            `_stats.json` beside each shard or, where there is none, counted in the shard.
+        buffer: number of images held in memory, from which the next one is drawn at random.
+        workers: number of processes that read and resize; with 0, this process does it.
+    Attributes:
+        paths: paths and addresses of the shards.
+        captions: captions of the first 2,000 images of the first shard, to learn a vocabulary from.
+        report: a `Report` on the images read so far.
     Raises:
-        ModuleNotFoundError: without webdataset.
-        FileNotFoundError: if a shard is not there.
-        ValueError: if there is no shard, or none holds a picture with a caption.
+        ModuleNotFoundError: if webdataset is not installed.
+        FileNotFoundError: if a shard does not exist.
+        ValueError: if there is no shard, or no image with a caption in the first one.
     """
 
-    def __init__(self, where: str | Path | Sequence[str], size: int = 64, pictures: int | None = None, buffer: int = 2000, workers: int = 2):
+    def __init__(
+        self,
+        where: str | Path | Sequence[str],
+        size: int = 64,
+        pictures: int | None = None,
+        buffer: int = 2000,
+        workers: int = 2,
+    ):
         try:
             import braceexpand
-            import webdataset  # noqa: F401 - asked for here, so that it is missed before a long work
+            import webdataset  # noqa: F401 - if it is missing, say so now and not much later
         except ModuleNotFoundError as error:
-            raise ModuleNotFoundError("shards are read by the library webdataset, which is not here; pip install webdataset", name=error.name) from None
-        if isinstance(where, (str, Path)):
-            found = sorted(map(str, Path(where).glob("*.tar"))) if Path(where).is_dir() else list(braceexpand.braceexpand(str(where)))
+            raise ModuleNotFoundError(
+                "shards are read by the library webdataset, which is not here; "
+                "pip install webdataset",
+                name=error.name,
+            ) from None
+        if not isinstance(where, (str, Path)):
+            paths = list(map(str, where))
+        elif Path(where).is_dir():
+            paths = sorted(map(str, Path(where).glob("*.tar")))
         else:
-            found = list(map(str, where))
-        if not found:
+            paths = list(braceexpand.braceexpand(str(where)))
+        if not paths:
             raise ValueError(f"there is no shard in {where}; expected files ending in .tar")
-        if missing := [path for path in found if ":" not in path[2:] and not Path(path).is_file()]:
-            raise FileNotFoundError(f"{len(missing)} of {len(found)} shards are not there, the first is {missing[0]}")
-        self.paths, self.size, self.buffer, self.workers, self.report = found, size, buffer, workers, Report()
-        first = self.take(2000, paths=found[:1])
-        self.captions = first.captions  # of the first shard: for the vocabulary
-        self.pictures = pictures or sum(_count(path, len(first)) for path in found)
+        # An address has a colon; in a path only the drive of Windows has one, as its second letter.
+        if missing := [path for path in paths if ":" not in path[2:] and not Path(path).is_file()]:
+            raise FileNotFoundError(
+                f"{len(missing)} of {len(paths)} shards are not there, the first is {missing[0]}"
+            )
+        self.paths, self.size = paths, size
+        self.buffer, self.workers = buffer, workers
+        self.report = Report()
+        first_images = self.take(2000, paths=paths[:1])
+        self.captions = first_images.captions
+        self.pictures = pictures or sum(_count(path, len(first_images)) for path in paths)
 
     def __len__(self) -> int:
         return self.pictures
 
-    def __getitem__(self, some: slice) -> Shards:
-        """Some of the shards: `shards[1:]`; what is in them is counted anew."""
-        return Shards(self.paths[some], self.size, None, self.buffer, self.workers)
+    def __getitem__(self, selection: slice) -> Shards:
+        """Select some of the shards, as in `shards[1:]`; the images in them are counted again."""
+        return Shards(self.paths[selection], self.size, None, self.buffer, self.workers)
 
     def take(self, n: int, paths: Sequence[str] | None = None) -> CaptionedImages:
-        """The first n pictures as a set in memory, for a test or for a look.
+        """Load the first n images into memory, to test a model on or to look at.
 
+        Args:
+            n: the number of images; fewer if the shards do not hold as many.
+            paths: the shards to read; by default all.
+        Returns:
+            a data set of these images, without facts.
         Raises:
-            ValueError: if there is none.
+            ValueError: if there is no image with a caption that can be read.
         """
         images, captions = [], []
         for pixels, texts in self._stream(paths or self.paths, workers=0):
@@ -80,88 +111,91 @@ class Shards:
             if len(images) == n:
                 break
         if not images:
-            raise ValueError(f"{(paths or self.paths)[0]} holds no picture with a caption that could be read\n{self.report}")
-        return CaptionedImages(np.stack(images), captions, info={"name": f"the first {len(images)} of {len(self.paths)} shards"})
+            raise ValueError(
+                f"{(paths or self.paths)[0]} holds no picture with a caption that could be read\n"
+                f"{self.report}"
+            )
+        return CaptionedImages(
+            np.stack(images),
+            captions,
+            info={"name": f"the first {len(images)} of {len(self.paths)} shards"},
+        )
 
     def _stream(self, paths: Sequence[str], workers: int) -> Iterator[tuple[np.ndarray, list[str]]]:
-        """Pictures and captions as the shards hold them; what is broken goes into the report."""
+        """Yield images and captions in the order of the shards; broken ones go into the report."""
         source = _Reader(list(paths), self.size)
-        loader = DataLoader(source, batch_size=None, num_workers=workers, prefetch_factor=64 if workers else None) if workers else source
-        for name, pixels, texts, trouble in loader:
-            self.report.add(name, trouble or None, [])
-            if not trouble:
+        if workers:
+            source = DataLoader(source, batch_size=None, num_workers=workers, prefetch_factor=64)
+        for name, pixels, texts, problem in source:
+            self.report.add(name, problem or None, [])
+            if not problem:
                 yield np.asarray(pixels), texts
 
-    def _shuffled(self, seed: str, part: tuple[int, int]) -> Iterator[tuple[np.ndarray, list[str]]]:
-        """Without end: the shards of this process in another order each time, pictures drawn at random from a buffer."""
-        rng, held, epoch = random.Random(f"shards {seed} {part}"), [], 0
+    def shuffled(self, seed: str, part: tuple[int, int]) -> Iterator[tuple[np.ndarray, list[str]]]:
+        """Yield images and captions in random order, without end.
+
+        In each epoch the shards come in another order, and a buffer shuffles their images.
+
+        Args:
+            seed: the same seed gives the same order.
+            part: (rank, number of processes); each process reads its own part of the shards.
+        Yields:
+            an image (size, size, 3) uint8 and the list of its captions.
+        Raises:
+            ValueError: if a whole epoch gives no image that can be read.
+        """
+        rng, buffer, epoch = random.Random(f"shards {seed} {part}"), [], 0
+        rank, world_size = part
         while True:
             order = list(self.paths)
-            random.Random(f"order {seed} {epoch}").shuffle(order)  # the same for all processes, which then share them out
-            before = self.report.kept
-            for item in self._stream(order[part[0] :: part[1]], min(self.workers, len(order) // part[1])):
-                if len(held) < self.buffer:
-                    held.append(item)
+            # All processes shuffle the shards in the same way, and then share them out.
+            random.Random(f"order {seed} {epoch}").shuffle(order)
+            kept_before = self.report.kept
+            workers = min(self.workers, len(order) // world_size)
+            for item in self._stream(order[rank::world_size], workers):
+                if len(buffer) < self.buffer:
+                    buffer.append(item)
                     continue
-                at = rng.randrange(len(held))
-                held[at], item = item, held[at]
+                position = rng.randrange(len(buffer))
+                buffer[position], item = item, buffer[position]
                 yield item
-            if self.report.kept == before:
+            if self.report.kept == kept_before:
                 raise ValueError(f"a whole round through the shards gave no picture\n{self.report}")
-            if len(held) < self.buffer:  # fewer pictures than the buffer holds: empty it, or nothing would come
-                rng.shuffle(held)
-                while held:
-                    yield held.pop()
+            # With fewer images than the buffer holds, nothing has been yielded yet: empty it.
+            if len(buffer) < self.buffer:
+                rng.shuffle(buffer)
+                while buffer:
+                    yield buffer.pop()
             epoch += 1
 
-    def batches(self, tokenizer, config, recipe, device: torch.device, part: tuple[int, int] = (0, 1)) -> Callable[[int], tuple[Tensor, Tensor]]:
-        """What `train` takes its batches from. A stream cannot be rewound: a training that goes on starts with another order of the shards.
 
-        Raises:
-            ValueError: if there are fewer shards than processes.
-        """
-        if len(self.paths) < part[1]:
-            raise ValueError(f"{part[1]} processes need as many shards, there are {len(self.paths)}")
-        return _StreamedBatches(self, tokenizer, config, recipe, device, part)
+def _count(path: str, default: int) -> int:
+    """Count the images of a shard.
 
-
-def _count(path: str, otherwise: int) -> int:
-    """How many pictures a shard has: as img2dataset wrote down beside it, or by its list of contents; `otherwise` for one that is far away."""
+    Args:
+        path: path or address of the shard.
+        default: the answer for a shard that is neither described nor on this machine.
+    Returns:
+        the number in img2dataset's `_stats.json`, or else the number of images in the tar file.
+    """
     stats = Path(path.removesuffix(".tar") + "_stats.json")
     if stats.is_file():
         return int(json.loads(stats.read_text())["successes"])
     if not Path(path).is_file():
-        return otherwise
+        return default
     try:
         with tarfile.open(path) as tar:
             return sum(name.rpartition(".")[2].lower() in PICTURES for name in tar.getnames())
     except tarfile.TarError:
-        return 0  # reading will say what is wrong with it
-
-
-class _StreamedBatches:
-    def __init__(self, shards: Shards, tokenizer, config, recipe, device: torch.device, part: tuple[int, int]):
-        self.shards, self.tokenizer, self.config, self.recipe, self.device, self.part = shards, tokenizer, config, recipe, device, part
-        self.mean, self.std = (torch.tensor(value, device=device).view(3, 1, 1) for value in (config.mean, config.std))
-        self.stream = None
-
-    def __call__(self, step: int) -> tuple[Tensor, Tensor]:
-        from ..augment import augment, shrink, to_device
-        from ..train import random_numbers
-
-        B, recipe = self.recipe.batch_size // self.part[1], self.recipe
-        self.stream = self.stream or self.shards._shuffled(f"{recipe.seed} {step}", self.part)
-        pictures, captions = zip(*(next(self.stream) for _ in range(B)))
-        rng = random_numbers(recipe.seed, "stream", step, self.part[0])
-        chosen = [texts[int(chance * len(texts))] for row in torch.rand(recipe.captions, B, generator=rng).tolist() for chance, texts in zip(row, captions)]
-        tokens = self.tokenizer(chosen, self.config.context_length, truncate=True)
-        images = to_device(shrink(np.stack(pictures), self.config.image_size, recipe.crop), self.device)
-        images = augment(images.permute(0, 3, 1, 2).float() / 255, self.config.image_size, recipe, torch.rand(6, B, generator=rng))
-        return (images - self.mean) / self.std, tokens.to(self.device)
+        return 0  # the report will say what is wrong with it when it is read
 
 
 class _Reader(IterableDataset):
-    """Reads shards one after the other, each worker its own: gives (name, pixels, captions, what is wrong)."""
+    """Reads shards one after the other; with several workers, each reads shards of its own.
+
+    It yields for each image its name, its pixels (size, size, 3) uint8, its captions, and what is
+    wrong with it ("" if nothing is). A broken shard is reported in the same form.
+    """
 
     def __init__(self, paths: list[str], size: int):
         self.paths, self.size = paths, size
@@ -173,29 +207,40 @@ class _Reader(IterableDataset):
 
         def note(error: Exception) -> bool:
             broken.append((str(error)[-100:], f"broken shard ({type(error).__name__})"))
-            return True
+            return True  # tells webdataset to go on reading
 
-        # The processes have their shares already (`nodesplitter`); workers share what is left among them.
-        for sample in webdataset.WebDataset(self.paths, shardshuffle=False, nodesplitter=None, empty_check=False, handler=note):
-            yield from ((name, np.empty(0, np.uint8), [], trouble) for name, trouble in broken)
+        # The shards are already shared out among the processes, so no `nodesplitter` does it again.
+        # webdataset shares them out among the workers of this process.
+        for sample in webdataset.WebDataset(
+            self.paths, shardshuffle=False, nodesplitter=None, empty_check=False, handler=note
+        ):
+            yield from ((name, np.empty(0, np.uint8), [], problem) for name, problem in broken)
             broken.clear()
             yield _read(sample, self.size)
-        yield from ((name, np.empty(0, np.uint8), [], trouble) for name, trouble in broken)
+        yield from ((name, np.empty(0, np.uint8), [], problem) for name, problem in broken)
 
 
 def _read(sample: dict, size: int) -> tuple[str, np.ndarray, list[str], str]:
-    name, nothing = sample["__key__"], np.empty(0, np.uint8)
-    picture = next((sample[ending] for ending in PICTURES if ending in sample), None)
-    if picture is None:
-        return name, nothing, [], "no picture"
+    """Read one sample of webdataset: its name, pixels, captions and what is wrong with it."""
+    name, no_pixels = sample["__key__"], np.empty(0, np.uint8)
+    content = next((sample[suffix] for suffix in PICTURES if suffix in sample), None)
+    if content is None:
+        return name, no_pixels, [], "no picture"
     try:
-        texts = [sample["txt"].decode()] if "txt" in sample else json.loads(sample.get("json", b"{}")).get("caption") or []
+        if "txt" in sample:
+            texts = [sample["txt"].decode()]
+        else:
+            texts = json.loads(sample.get("json", b"{}")).get("caption") or []
     except ValueError as error:
-        return name, nothing, [], f"broken caption ({type(error).__name__})"
-    texts = [" ".join(text.split()) for text in ([texts] if isinstance(texts, str) else texts) if isinstance(text, str) and text.strip()]
+        return name, no_pixels, [], f"broken caption ({type(error).__name__})"
+    texts = [
+        " ".join(text.split())
+        for text in ([texts] if isinstance(texts, str) else texts)
+        if isinstance(text, str) and text.strip()
+    ]
     if not texts:
-        return name, nothing, [], "no caption"
+        return name, no_pixels, [], "no caption"
     try:
-        return name, square(io.BytesIO(picture), size)[0], texts, ""
+        return name, square(io.BytesIO(content), size)[0], texts, ""
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        return name, nothing, [], f"broken image ({type(error).__name__})"
+        return name, no_pixels, [], f"broken image ({type(error).__name__})"

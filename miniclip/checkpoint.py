@@ -1,0 +1,202 @@
+"""Checkpoints: one safetensors file with a model's weights, configuration and tokenizer, and,
+during training, the optimizer's state.
+
+Two trained models ship with the package, "picturebook" and "photos", and some small ones that the
+notebooks compare. `checkpoints/README.md` says what each has learned from, and where the two fail.
+Nothing is ever unpickled here: a file from a stranger can be wrong, but it cannot run code. Used in
+notebooks 02 and 06.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from miniclip.config import CLIPConfig
+from miniclip.device import pick_device
+from miniclip.model import CLIP
+from miniclip.tokenizer import Tokenizer
+
+FORMAT = "miniclip 1"
+SHIPPED = {
+    path.stem: path
+    for path in sorted((Path(__file__).parent / "checkpoints").glob("*.safetensors"))
+}
+
+
+def save(
+    model: CLIP,
+    path: str | Path,
+    training: dict | None = None,
+    state: dict[str, torch.Tensor] | None = None,
+    half: bool = False,
+) -> None:
+    """Write a model to one file, either completely or not at all.
+
+    Args:
+        model: the model; its configuration and its tokenizer are written with the weights.
+        path: the file to write, usually named `*.safetensors`.
+        training: what training wants to remember, as values that JSON can hold.
+        state: the optimizer's tensors by name, so that training can be resumed.
+        half: store floating-point numbers in fp16. That halves the file and rounds each number
+            to about three digits.
+    Raises:
+        OSError: if the file cannot be written; an older file of that name is left as it was.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    metadata = {
+        "format": FORMAT,
+        "config": json.dumps(asdict(model.config)),
+        "training": json.dumps(training or {}),
+    }
+    if model.tokenizer is not None:
+        metadata["tokenizer"] = model.tokenizer.to_json()
+    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    tensors |= state or {}
+    if half:
+        tensors = {
+            name: tensor.half() if tensor.is_floating_point() else tensor
+            for name, tensor in tensors.items()
+        }
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    # Write a temporary file and move it into place when it is complete: if the program is stopped
+    # halfway, the old checkpoint is still there.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        save_file(tensors, temporary, metadata)
+        # safetensors lets only the owner read the file. Give it the permissions of any other new
+        # file: 666 without the bits of the umask, which can only be read by setting it.
+        os.umask(mask := os.umask(0))
+        temporary.chmod(0o666 & ~mask)
+        os.replace(temporary, path)
+    except (OSError, SafetensorError) as error:
+        raise OSError(
+            f"could not write {path}: {error}; a checkpoint that was there before is still whole"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read(path: str | Path) -> tuple[CLIP, dict, dict[str, torch.Tensor]]:
+    """Read everything that a checkpoint holds; `load` gives just the model.
+
+    Args:
+        path: a file that `save` wrote.
+    Returns:
+        The model (on the CPU, in fp32 and in evaluation mode), what training remembered, and the
+        optimizer's tensors by name.
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file is cut off or is not a miniclip checkpoint, or if its weights do
+            not fit its configuration.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"there is no checkpoint at {path}; train one with: python -m miniclip train --out "
+            f"{path}, or load one that ships: {', '.join(SHIPPED)}"
+        )
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+    except (SafetensorError, OSError) as error:
+        raise ValueError(
+            f"{path} is not a whole safetensors file ({error}); it may be cut off or of another "
+            "format"
+        ) from error
+    if metadata.get("format") != FORMAT:
+        raise ValueError(
+            f"{path} is a safetensors file, but not a checkpoint of miniclip (its format is "
+            f"{metadata.get('format')!r}, expected {FORMAT!r})"
+        )
+    try:
+        config = CLIPConfig(**json.loads(metadata["config"]))
+        tokenizer = Tokenizer.from_json(metadata["tokenizer"]) if "tokenizer" in metadata else None
+        model = CLIP(config, tokenizer)
+        weights = {
+            name.removeprefix("model."): tensor.float()
+            for name, tensor in tensors.items()
+            if name.startswith("model.")
+        }
+        model.load_state_dict(weights)
+        training = json.loads(metadata["training"])
+    except Exception as error:  # `tokenizers` raises a plain Exception for broken JSON
+        raise ValueError(
+            f"{path} does not hold what its own configuration asks for: {error}"
+        ) from error
+    state = {name: tensor for name, tensor in tensors.items() if not name.startswith("model.")}
+    return model.eval(), training, state
+
+
+def new(captions: Iterable[str], preset: str | CLIPConfig = "nano", seed: int = 0) -> CLIP:
+    """The model that training starts from: random weights, and a vocabulary learned from captions.
+
+    Args:
+        captions: the texts to learn the vocabulary from.
+        preset: a name from `PRESETS` or a configuration; its vocab_size is the most pieces that
+            may be learned.
+        seed: of the random numbers that the weights start with.
+    Returns:
+        A CLIP on the CPU. Its vocab_size is the number of pieces that were really learned.
+    """
+    config = CLIPConfig.preset(preset) if isinstance(preset, str) else preset
+    tokenizer = Tokenizer.train(captions, config.vocab_size)
+    torch.manual_seed(seed)
+    return CLIP(replace(config, vocab_size=len(tokenizer), end_token=tokenizer.end), tokenizer)
+
+
+def _is_pretrained(path: Path) -> bool:
+    """Whether a file holds a CLIP whose weights have the names of OpenAI's code, open_clip or
+    transformers."""
+    if path.suffix == ".bin":
+        return path.is_file()
+    try:
+        with safe_open(path, "pt") as file:
+            return (file.metadata() or {}).get("format") != FORMAT and any(
+                name.startswith(("visual.", "vision_model.")) for name in file.keys()
+            )
+    except (SafetensorError, OSError):
+        return False
+
+
+def load(path: str | Path, device: str | torch.device | None = None) -> CLIP:
+    """Load a model, ready to use.
+
+    Args:
+        path: one of three things: the name of a model that ships with the package ("picturebook",
+            "photos"); a file that `save` or training wrote; or OpenAI's weights, as a repository
+            of the Hugging Face hub ("openai/clip-vit-base-patch32") or as a folder or file that
+            holds them (see `pretrained.py`).
+        device: where to put the model; by default on the fastest device here, see `pick_device`.
+    Returns:
+        The model, in evaluation mode.
+    Raises:
+        FileNotFoundError: if there is no such model.
+        ValueError: if the file holds something else (as `read`), or the device does not exist.
+    """
+    if not Path(path).exists():
+        path = SHIPPED.get(str(path), path)
+    file = Path(path)
+    # A repository of the hub is called owner/name: exactly one slash, and no file ending.
+    on_the_hub = str(path).count("/") == 1 and not file.exists() and not file.suffix
+    if file.is_dir() or on_the_hub or _is_pretrained(file):
+        from miniclip.pretrained import load as load_pretrained
+
+        model = load_pretrained(path)
+    else:
+        model, training, _ = read(path)
+        if "rival" in training:
+            raise ValueError(
+                f"{path} holds a {training['rival']}, which has learned no text tower; load it "
+                "with miniclip.evaluation.baselines.load_baseline"
+            )
+    return model.to(pick_device(device))

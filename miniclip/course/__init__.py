@@ -1,0 +1,1 @@
+"""What notebooks and homework show and check: figures, widgets, exercises, grading."""

@@ -1,0 +1,60 @@
+"""Checks for homework that teach: `check("hw1.info_nce", my_function)` tries a function on small
+hidden cases and answers in a sentence.
+
+`judging.py` holds how a function is judged, `hw1.py` to `hw4.py` what is asked in each assignment
+of `notebooks/homework`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from miniclip.course.checks.hw1 import HW1
+from miniclip.course.checks.hw2 import HW2
+from miniclip.course.checks.hw3 import HW3
+from miniclip.course.checks.hw4 import HW4
+from miniclip.course.checks.judging import (
+    SECONDS,
+    Check,
+    Feedback,
+    Verdict,
+    call_with_limit,
+    compare_results,
+    refuse_unwritten,
+)
+
+
+def check(name: str, given: Callable, seconds: float = SECONDS) -> bool:
+    """Try a student's function on hidden cases and print in a sentence what is right or wrong.
+
+    The solution is never shown.
+
+    Args:
+        name: of the check, such as "hw1.info_nce".
+        given: the student's function itself, not the result of a call.
+        seconds: how long one call may take.
+    Returns:
+        whether it passed.
+    Raises:
+        ValueError: if there is no such check.
+    """
+    verdict = judge(name, given, seconds)
+    print(verdict)
+    return verdict.right
+
+
+def judge(name: str, given: Callable, seconds: float = SECONDS) -> Verdict:
+    """Like `check`, but return the verdict instead of printing it."""
+    if name not in CHECKS:
+        raise ValueError(f"there is no check {name!r}; there are {', '.join(CHECKS)}")
+    task = CHECKS[name]
+    try:
+        refuse_unwritten(task, given)
+        call = lambda *arguments: call_with_limit(given, arguments, seconds)
+        task.look(call) if task.look else compare_results(task, call)
+    except Feedback as told:
+        return Verdict(False, f"{name}: {told}")
+    return Verdict(True, f"{name}: {task.form} gives {task.gives}, on every case that was tried.")
+
+
+CHECKS: dict[str, Check] = HW1 | HW2 | HW3 | HW4

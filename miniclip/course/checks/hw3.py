@@ -1,0 +1,329 @@
+"""The checks of homework 3, `notebooks/homework/hw3-the-garden.ipynb`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from miniclip.course.checks.cases import SMALL, random_numbers
+from miniclip.course.checks.judging import Check, Feedback, as_plain, describe
+
+
+def _look_at_few(call: Callable) -> None:
+    """Properties of a draw: so many of each class, none twice, by the seed alone."""
+    targets = np.array(
+        [
+            "tulip",
+            "rose",
+            "tulip",
+            "lotus",
+            "rose",
+            "tulip",
+            "lotus",
+            "rose",
+            "tulip",
+            "rose",
+            "tulip",
+            "tulip",
+        ]
+    )
+    start = f"for targets = {describe(targets.tolist())} and shots = 2:"
+
+    def draw(shots: int, seed: int) -> np.ndarray:
+        own = targets.copy()
+        given = call(own, shots, seed)
+        if not (own == targets).all():
+            raise Feedback(
+                f"{start} afterwards targets is no longer what it was. Hint: shuffling in place"
+                " changes what the caller still needs; make something new instead."
+            )
+        rows = as_plain(given)
+        if given is None:
+            raise Feedback(
+                f"{start} expected six row numbers, yours gives None. Hint: is there a `return`?"
+            )
+        if (
+            not isinstance(rows, np.ndarray)
+            or np.asarray(given if not isinstance(given, Tensor) else rows).dtype == bool
+        ):
+            raise Feedback(
+                f"{start} expected the numbers of six rows, yours gives {describe(given)[:80]}. "
+                f"Hint:"
+                " which rows, not which labels and not a mask."
+            )
+        if (
+            rows.ndim != 1
+            or not (rows == rows.round()).all()
+            or rows.min(initial=0) < 0
+            or rows.max(initial=0) >= len(targets)
+        ):
+            raise Feedback(
+                f"{start} expected whole numbers from 0 to 11 in one row, yours gives"
+                f" {describe(given)}."
+            )
+        return rows.astype(int)
+
+    rows = draw(2, 0)
+    counts = {str(name): int((targets[rows] == name).sum()) for name in np.unique(targets)}
+    if len(rows) == 2:
+        raise Feedback(
+            f"{start} yours takes {len(rows)} rows in all. Hint: shots are pictures of each class,"
+            " not of all classes together."
+        )
+    if len(set(rows.tolist())) < len(rows) or len(set(draw(2, 5).tolist())) < 6 > len(
+        set(draw(2, 6).tolist())
+    ):
+        raise Feedback(
+            f"{start} yours takes a row twice: {rows.tolist()}. Hint: draw without replacement; the"
+            " same picture twice is one picture."
+        )
+    if set(counts.values()) != {2}:
+        raise Feedback(
+            f"{start} expected two of each class, yours takes {counts}. Hint: draw within each"
+            " class by itself."
+        )
+    if sorted(rows) != sorted(draw(2, 0)):
+        raise Feedback(
+            f"{start} the same seed gives other rows the second time. Hint: nobody can repeat such"
+            " an experiment; make a generator from the seed, inside the function."
+        )
+    if len({tuple(sorted(draw(2, seed))) for seed in range(6)}) < 3:
+        raise Feedback(
+            f"{start} other seeds give the same rows. Hint: the first pictures of a class may be"
+            " alike; let the seed decide which."
+        )
+    if (
+        len({tuple(sorted(targets[draw(1, seed)])) for seed in range(4)}) != 1
+        or len(draw(1, 0)) != 3
+    ):
+        raise Feedback(
+            f"{start[:-1]}, but with shots = 1: expected three rows, one of each class, yours takes"
+            f" {draw(1, 0).tolist()}."
+        )
+
+
+def _scaled(
+    train: np.ndarray,
+    test: np.ndarray,
+    of_train: np.ndarray | None = None,
+    of_test: np.ndarray | None = None,
+    ddof: int = 0,
+    power: float = 1,
+    axis: int = 0,
+):
+    """Both standardised, each by the statistics of the set that is named."""
+
+    def scale(x: np.ndarray, by: np.ndarray) -> np.ndarray:
+        spread = by.std(axis=axis, ddof=ddof, keepdims=True) ** power
+        middle = by.mean(axis=axis, keepdims=True)
+        return (x - middle) / np.where(spread == 0, 1, spread)
+
+    of_train, of_test = (
+        train if of_train is None else of_train,
+        train if of_test is None else of_test,
+    )
+    return scale(train, of_train), scale(test, of_test)
+
+
+def _zero_divided(train: np.ndarray, test: np.ndarray, ddof: int = 0):
+    with np.errstate(all="ignore"):
+        return tuple((x - train.mean(0)) / train.std(0, ddof=ddof) for x in (train, test))
+
+
+def _features(n: int, m: int, d: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return rng.normal(2, 3, (n, d)), rng.normal(-1, 2, (m, d))
+
+
+def _constant(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    train[:, 1] = 4.0
+    return train, test
+
+
+def _logistic(x: Tensor, y: Tensor, w: Tensor, dim: int = 1, hot: float = 1) -> Tensor:
+    """(C, D): the sum over pictures of (p - y) x."""
+    return ((x @ w.T).softmax(dim) - hot * F.one_hot(y, len(w))).T @ x
+
+
+def _blend(before: dict, after: dict, share: float, first: float | None = None) -> dict:
+    first = 1 - share if first is None else first
+    return {
+        name: (
+            first * before[name] + share * after[name]
+            if before[name].is_floating_point()
+            else after[name].clone()
+        )
+        for name in before
+    }
+
+
+def _weights(seed: int, count: int) -> dict[str, Tensor]:
+    return {
+        "weight": random_numbers(2, 2, seed=seed),
+        "bias": random_numbers(3, seed=seed + 1),
+        "batches": torch.tensor(count),
+    }
+
+
+HW3 = {
+    "hw3.few_rows": Check(
+        "few_rows(targets, shots, seed)",
+        "row numbers, as many of each class as there are shots, none twice, decided by the seed",
+        look=_look_at_few,
+    ),
+    "hw3.standardize": Check(
+        "standardize(train, test)",
+        "both sets, each feature moved and scaled so that on the training set its mean is 0 and its"
+        " standard deviation 1",
+        _scaled,
+        lambda: {
+            "three rows and two": (
+                np.array([[1.0, 10.0], [2.0, 20.0], [6.0, 60.0]]),
+                np.array([[2.0, 0.0], [3.0, 30.0]]),
+            ),
+            "more": _features(6, 4, 3, 0),
+            "square": _features(5, 5, 5, 1),
+            "a feature that never changes": _constant(*_features(6, 3, 3, 2)),
+        },
+        {
+            "the test is scaled by its own mean and spread; then the same picture would get other "
+            "features in other company, and the test has leaked": [
+                lambda a, b: _scaled(a, b, of_test=b),
+                lambda a, b: _scaled(a, b, of_test=b, ddof=1),
+            ],
+            "mean and spread were measured on both sets together; that is leaking the test set "
+            "into training": [
+                lambda a, b: _scaled(a, b, np.concatenate([a, b]), np.concatenate([a, b])),
+                lambda a, b: _scaled(a, b, np.concatenate([a, b]), np.concatenate([a, b]), ddof=1),
+            ],
+            "a feature is a column, so its mean is over the rows; yours is over the wrong "
+            "dimension": [
+                lambda a, b: (_scaled(a, a, axis=1)[0], _scaled(b, b, axis=1)[0]),
+                lambda a, b: (_scaled(a, a, axis=1, ddof=1)[0], _scaled(b, b, axis=1, ddof=1)[0]),
+            ],
+            "each feature has a mean of its own; yours takes one over all numbers": [
+                lambda a, b: ((a - a.mean()) / a.std(), (b - a.mean()) / a.std())
+            ],
+            "the mean is taken off, but nothing is divided by the spread": [
+                lambda a, b: _scaled(a, b, power=0)
+            ],
+            "nothing was taken off: the mean has to become 0": [
+                lambda a, b: (
+                    a / np.where(a.std(0) == 0, 1, a.std(0)),
+                    b / np.where(a.std(0) == 0, 1, a.std(0)),
+                )
+            ],
+            "the spread is the standard deviation, not the variance": [
+                lambda a, b: _scaled(a, b, power=2),
+                lambda a, b: _scaled(a, b, power=2, ddof=1),
+            ],
+            "a feature that never changes has a spread of 0, and must not be divided by it": [
+                _zero_divided,
+                lambda a, b: _zero_divided(a, b, 1),
+            ],
+            "the test set was left as it was; the probe would meet features on another scale": [
+                lambda a, b: (_scaled(a, b)[0], b)
+            ],
+            "training first, then test": [lambda a, b: _scaled(a, b)[::-1]],
+        },
+        also=(lambda a, b: _scaled(a, b, ddof=1),),
+    ),
+    "hw3.gradient": Check(
+        "gradient(features, targets, weights)",
+        "the (C, D) derivative of the mean cross-entropy by the weights",
+        lambda x, y, w: _logistic(x, y, w) / len(x),
+        lambda: {
+            "two pictures, two classes": (
+                SMALL[0],
+                torch.tensor([0, 1]),
+                torch.tensor([[0.5, 0.0], [0.0, 0.1]]),
+            ),
+            "four pictures, three classes": (
+                random_numbers(4, 5),
+                torch.tensor([2, 0, 1, 2]),
+                random_numbers(3, 5, seed=1),
+            ),
+            "as many of everything": (
+                random_numbers(4, 4, seed=2),
+                torch.tensor([3, 0, 0, 1]),
+                random_numbers(4, 4, seed=3),
+            ),
+        },
+        {
+            "the loss is a mean over pictures; yours is a sum": [_logistic],
+            "the mean is over pictures, not over pictures and classes, and not over classes": [
+                lambda x, y, w: _logistic(x, y, w) / (len(x) * len(w)),
+                lambda x, y, w: _logistic(x, y, w) / len(w),
+            ],
+            "a step goes against the gradient, so it is negative where a weight should grow; "
+            "yours has the wrong sign": [lambda x, y, w: -_logistic(x, y, w) / len(x)],
+            "the softmax is over the wrong axis: the classes of one picture compete, not the "
+            "pictures": [lambda x, y, w: _logistic(x, y, w, 0) / len(x)],
+            "a picture whose class has the probability 1 should push nothing; yours never looks "
+            "at the targets": [lambda x, y, w: _logistic(x, y, w, hot=0) / len(x)],
+            "wrong classes push as well, in proportion to their probability; yours knows only the "
+            "right ones": [
+                lambda x, y, w: -F.one_hot(y, len(w)).float().T @ x / len(x),
+                lambda x, y, w: (((x @ w.T).softmax(1) - 1) * F.one_hot(y, len(w))).T @ x / len(x),
+            ],
+            "a class for each row, as in the weights: yours is transposed": [
+                lambda x, y, w: _logistic(x, y, w).T / len(x)
+            ],
+            "the gradient is asked for, not the weights after a step": [
+                lambda x, y, w: w - _logistic(x, y, w) / len(x)
+            ],
+            "that is the loss; its derivative by each weight is asked for": [
+                lambda x, y, w: F.cross_entropy(x @ w.T, y)
+            ],
+        },
+        hint="compare with the difference of two losses, one weight moved by 0.001",
+    ),
+    "hw3.average": Check(
+        "average(before, after, share)",
+        "weights between two sets of them, by name: (1 - share) of the first and share of the"
+        " second; whole numbers from the second",
+        _blend,
+        lambda: {
+            "one number each": ({"w": torch.tensor([1.0])}, {"w": torch.tensor([3.0])}, 0.25),
+            "three tensors, one of whole numbers": (_weights(0, 7), _weights(5, 12), 0.3),
+            "nothing of the second": (_weights(2, 1), _weights(3, 2), 0.0),
+        },
+        {
+            "the share belongs to the second; in yours the two are swapped": [
+                lambda a, b, s: _blend(b, a, s),
+                lambda a, b, s: _blend(a, b, 1 - s),
+            ],
+            "the two shares should add up to 1; yours adds to the whole of the first": [
+                lambda a, b, s: _blend(a, b, s, 1.0)
+            ],
+            "the two shares should add up to 1; yours adds the two": [
+                lambda a, b, s: {k: a[k] + b[k] for k in a}
+            ],
+            "the share makes no difference to yours": [
+                lambda a, b, s: _blend(a, b, 0.5),
+                lambda a, b, s: _blend(a, b, 1.0),
+                lambda a, b, s: _blend(a, b, 0.0),
+            ],
+            "whole numbers are counts (of batches, of positions) and cannot lie between two; take "
+            "the second's": [
+                lambda a, b, s: {k: (1 - s) * a[k] + s * b[k] for k in a},
+                lambda a, b, s: {k: ((1 - s) * a[k] + s * b[k]).to(a[k].dtype) for k in a},
+            ],
+            "whole numbers come from the second; yours takes them from the first": [
+                lambda a, b, s: {
+                    k: v if a[k].is_floating_point() else a[k] for k, v in _blend(a, b, s).items()
+                }
+            ],
+            "every name should be there, those of whole numbers too": [
+                lambda a, b, s: {k: v for k, v in _blend(a, b, s).items() if v.is_floating_point()}
+            ],
+            "a difference is added to the first, not taken off: yours moves away from the second": [
+                lambda a, b, s: _blend(a, b, -s, 1 + s)
+            ],
+        },
+    ),
+}

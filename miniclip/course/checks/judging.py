@@ -1,0 +1,295 @@
+"""How a student's function is judged: call it within a time limit, compare what it gives, and
+say in a sentence what is wrong.
+
+A `Check` holds a right function and the usual wrong ones. If the student's results are those of a
+wrong one, the hint is for just that mistake; otherwise the sentence says what was expected for
+which input. It also tells of functions that never end, raise, or change their inputs.
+"""
+
+from __future__ import annotations
+
+import copy
+import ctypes
+import inspect
+import linecache
+import threading
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from torch import Tensor
+
+SECONDS = 10.0  # how long one call of a student's function may take
+
+
+class Feedback(Exception):
+    """Something is not right; the message is the sentence that the student reads."""
+
+
+class NotWritten(Feedback):
+    """The function still raises NotImplementedError, so there is nothing to judge yet."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a function is right, and the sentence that the student reads."""
+
+    right: bool
+    sentence: str
+
+    def __str__(self) -> str:
+        return f"{'✓' if self.right else '✗'}  {self.sentence}"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One function that students write.
+
+    Args:
+        form: how it is called, such as "info_nce(logits)".
+        gives: what it returns, in words.
+        right: a right function; None if `look` judges instead.
+        cases: makes the hidden inputs, a tuple of arguments by the name of the case; the first is
+            the smallest.
+        mistakes: usual wrong functions by the hint that helps. The hint is given if the student's
+            results equal those of the wrong function in every case.
+        also: other functions that are accepted as right.
+        look: judges a function by what it does instead of by comparing results. It is given a
+            function that calls the student's, and raises `Feedback`.
+        hint: for a wrong result that is none of the usual ones.
+    """
+
+    form: str
+    gives: str
+    right: Callable | None = None
+    cases: Callable[[], dict[str, tuple]] | None = None
+    mistakes: Mapping[str, Sequence[Callable]] = field(default_factory=dict)
+    also: tuple[Callable, ...] = ()
+    look: Callable[[Callable], None] | None = None
+    hint: str = "work the small input out on paper, and print each step of yours"
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the function's arguments."""
+        return self.form[self.form.index("(") + 1 : -1].split(", ")
+
+
+def refuse_unwritten(task: Check, given) -> None:
+    """Raise `Feedback` if something is not a function with the right number of arguments."""
+    if not callable(given):
+        raise Feedback(
+            f"expected the function itself, such as {task.form.partition('(')[0]} without brackets"
+            f" behind it, and got {describe(given)}."
+        )
+    try:
+        signature = inspect.signature(given)
+    except (TypeError, ValueError):  # some built-in functions tell nothing of themselves
+        return
+    try:
+        signature.bind(*task.names)
+    except TypeError:
+        raise Feedback(
+            f"it is called as {task.form}, so it takes {len(task.names)} arguments in that order;"
+            f" yours takes {signature}."
+        ) from None
+
+
+def call_with_limit(function: Callable, arguments: tuple, seconds: float):
+    """Call a student's function, and raise `Feedback` if it raises or takes too long.
+
+    It runs in a thread of its own: unlike a signal, that works in every notebook and on every
+    system.
+    """
+    answers: list = []
+
+    def work() -> None:
+        try:
+            answers.append((function(*arguments), None))
+        except BaseException as error:  # a student's code may raise anything, SystemExit too
+            answers.append((None, error))
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if not answers:
+        _stop(thread)
+        raise Feedback(
+            f"it had not answered after {seconds:g} seconds. Hint: is there a loop that never ends,"
+            " or one over single numbers that a matrix product could replace?"
+        )
+    result, error = answers[0]
+    if isinstance(error, Feedback):
+        raise error
+    if isinstance(error, NotImplementedError):
+        raise NotWritten(
+            "it is not written yet: put your code where it says so, in the place of `raise"
+            " NotImplementedError()`."
+        )
+    if error is not None:
+        raise Feedback(
+            f"it raised {type(error).__name__}:"
+            f" {' '.join(str(error).split())[:200] or 'without a word'}{_where(function, error)}."
+        )
+    return result
+
+
+def _stop(thread: threading.Thread) -> None:
+    """Raise an error inside a thread that does not end, so that it takes no more of the processor.
+
+    Only CPython can do this, and only between two lines of Python: a thread that waits for the
+    operating system is left alone.
+    """
+    for _ in range(3):
+        if thread.is_alive() and hasattr(ctypes, "pythonapi"):
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                ctypes.c_ulong(thread.ident), ctypes.py_object(TimeoutError)
+            )
+            thread.join(0.5)
+
+
+def _where(function: Callable, error: BaseException) -> str:
+    """The line of the student's code that raised an error, if it is known."""
+    file = getattr(getattr(function, "__code__", None), "co_filename", None)
+    lines = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+    text = linecache.getline(lines[-1].filename, lines[-1].lineno).strip() if lines else ""
+    return f", in the line `{text}`" if text else ""
+
+
+def as_plain(value):
+    """A result in plain types: numbers as arrays of float64, so that tensors, arrays and Python
+    numbers can be compared with each other."""
+    if isinstance(value, Tensor):
+        return value.detach().cpu().double().numpy()
+    if isinstance(value, Mapping):
+        return {key: as_plain(one) for key, one in value.items()}
+    if value is None or isinstance(value, str):
+        return value
+    is_list = isinstance(value, (list, tuple))
+    try:
+        return np.asarray([as_plain(one) for one in value] if is_list else value, dtype=float)
+    except (TypeError, ValueError):  # not numbers
+        if is_list:
+            return [as_plain(one) for one in value]
+        return value.tolist() if isinstance(value, np.ndarray) else value
+
+
+def agree(a, b) -> bool:
+    """Whether two plain values agree; NaN agrees with NaN."""
+    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
+        return a.shape == b.shape and np.allclose(a, b, rtol=1e-3, atol=1e-5, equal_nan=True)
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(agree(a[key], b[key]) for key in a)
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(map(agree, a, b))
+    return type(a) is type(b) and not isinstance(a, np.ndarray) and a == b
+
+
+def describe(value) -> str:
+    """A value in few words: small arrays with their numbers, larger ones by their shape."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {describe(one)}" for key, one in value.items()) + "}"
+    if isinstance(value, (list, tuple)) and (
+        len(value) > 8 or any(isinstance(one, (np.ndarray, Tensor, str, tuple)) for one in value)
+    ):
+        return "[" + ", ".join(map(describe, value[:8])) + (", ...]" if len(value) > 8 else "]")
+    plain = as_plain(value)
+    if isinstance(plain, np.ndarray):
+        if plain.size > 12:
+            return f"numbers of shape {plain.shape}"
+        return str(np.round(plain, 3).tolist()).replace(".0,", ",").replace(".0]", "]")
+    if value is None or isinstance(value, (str, bool)):
+        return repr(value)
+    return "a function" if callable(value) else str(value)[:60]
+
+
+def _results(cases: dict[str, tuple], function: Callable) -> dict:
+    """What a function gives in each case, in plain types."""
+    return {
+        name: as_plain(function(*copy.deepcopy(arguments))) for name, arguments in cases.items()
+    }
+
+
+def compare_results(task: Check, call: Callable) -> None:
+    """Compare a student's results with those of the right function, and then of the wrong ones.
+
+    Args:
+        task: what was asked for.
+        call: calls the student's function, see `call_with_limit`.
+    Raises:
+        Feedback: if the results are not right, or if the function changes its arguments.
+    """
+    cases, given, changed = task.cases(), {}, []
+    for name, arguments in cases.items():
+        own = copy.deepcopy(arguments)
+        try:
+            given[name] = as_plain(call(*own))
+        except NotWritten:
+            raise
+        except Feedback as told:
+            raise Feedback(f"{told} That was with {_inputs(task, name, arguments)[:-1]}.") from None
+        changed += [
+            task.names[i]
+            for i, (a, b) in enumerate(zip(own, arguments))
+            if not callable(a) and not agree(as_plain(a), as_plain(b))
+        ]
+    right = _results(cases, task.right)
+    accepted = any(
+        all(agree(given[name], ours[name]) for name in cases)
+        for ours in (right, *(_results(cases, also) for also in task.also))
+    )
+    if accepted and changed:
+        raise Feedback(
+            f"the result is right, but afterwards {' and '.join(dict.fromkeys(changed))} is no"
+            " longer what it was. Hint: operations in place (x /= ..., x[i] = ..., x.add_())"
+            " change what the caller still needs; make something new instead."
+        )
+    if accepted:
+        return
+    worst = next((name for name in cases if not agree(given[name], right[name])), next(iter(cases)))
+    for hint, functions in task.mistakes.items():
+        for function in functions:
+            if all(
+                agree(given[name], theirs) for name, theirs in _results(cases, function).items()
+            ):
+                raise Feedback(
+                    f"{_inputs(task, worst, cases[worst])} expected {describe(right[worst])}, yours"
+                    f" gives {describe(given[worst])}. Hint: {hint}."
+                )
+    raise Feedback(_difference(task, worst, cases[worst], given[worst], right[worst]))
+
+
+def _inputs(task: Check, name: str, arguments: tuple) -> str:
+    return (
+        f"{name},"
+        f" {', '.join(f'{key} = {describe(value)}' for key, value in zip(task.names, arguments))}:"
+    )
+
+
+def _difference(task: Check, name: str, arguments: tuple, given, right) -> str:
+    """Say how a result differs from the right one: in its type, its shape or its numbers."""
+    start = f"{_inputs(task, name, arguments)} expected {describe(right)}, {task.gives}; "
+    if given is None:
+        return start + "yours gives None. Hint: does every path end in a `return`?"
+    if type(given) is not type(right):
+        return (
+            start
+            + f"yours gives {describe(given)}, which is something else. Hint: see in the text what"
+            f" {task.form} is to give."
+        )
+    if isinstance(right, np.ndarray) and given.shape != right.shape:
+        return (
+            start
+            + f"yours has the shape {given.shape} in the place of {right.shape}. Hint: write the"
+            " shape behind each of your lines as a comment, and look for the first that"
+            " surprises you."
+        )
+    if isinstance(right, dict) and given.keys() != right.keys():
+        return start + f"yours has the keys {list(given)} in the place of {list(right)}."
+    if isinstance(right, np.ndarray) and not np.isfinite(given).all():
+        return (
+            start
+            + f"yours gives {describe(given)}. Hint: look for a division by zero, the logarithm of"
+            " zero, or the exponential of something large."
+        )
+    return start + f"yours gives {describe(given)}. Hint: {task.hint}."

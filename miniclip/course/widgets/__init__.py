@@ -1,0 +1,34 @@
+"""Widgets: things to play with in a notebook.
+
+They are made of ipywidgets alone and draw HTML, which answers at once. Behind each is a plain
+function that returns everything it shows. If something is wrong with an input, the widget says so
+in a sentence.
+"""
+
+from __future__ import annotations
+
+from miniclip.course.widgets.base import Lab, bars, picture
+from miniclip.course.widgets.failure import FailureLab
+from miniclip.course.widgets.loss import LossLab, LossView, look_at_loss, matrix
+from miniclip.course.widgets.prompt import PromptLab, Try, read_labels, read_templates
+from miniclip.course.widgets.scene import SceneLab, look_at_scene, scene_classifiers
+from miniclip.course.widgets.search import SearchBox
+
+__all__ = [
+    "FailureLab",
+    "Lab",
+    "LossLab",
+    "LossView",
+    "PromptLab",
+    "SceneLab",
+    "SearchBox",
+    "Try",
+    "bars",
+    "look_at_loss",
+    "look_at_scene",
+    "matrix",
+    "picture",
+    "read_labels",
+    "read_templates",
+    "scene_classifiers",
+]

@@ -1,0 +1,107 @@
+"""What all widgets share: the class `Lab`, pictures and bars as HTML, and how input is read."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import time
+from collections import deque
+
+import ipywidgets as ui
+import numpy as np
+from PIL import Image
+
+from miniclip.course.plots import INK
+
+
+def picture(image: np.ndarray, width: int = 64, alt: str = "a picture") -> str:
+    """A picture (H, W, 3) as an HTML element; each pixel stays a square."""
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, format="PNG", compress_level=1)
+    return (
+        f'<img alt="{html.escape(alt)}" width={width} style="image-rendering: pixelated;'
+        ' border-radius: 6px"'
+        f' src="data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}">'
+    )
+
+
+def bars(values: dict[str, float], top: int = 8, right: str | None = None) -> str:
+    """Labels with their probabilities as HTML bars, likeliest first; the label `right` is green."""
+    rows = []
+    for label, value in sorted(values.items(), key=lambda item: -item[1])[:top]:
+        ink = INK["right"] if label == right else INK["image"]
+        rows.append(
+            f'<tr><td style="text-align: right; padding: 2px 8px">{html.escape(label)}</td><td'
+            f' style="width: 260px"><div style="background: {ink}; width:'
+            f' {max(1, 100 * value):.1f}%; height: 16px; border-radius: 3px"></div></td><td'
+            f' style="padding: 2px 8px">{value:.0%}</td></tr>'
+        )
+    return f'<table style="font-size: 15px; border-collapse: collapse">{"".join(rows)}</table>'
+
+
+def alert(text: str) -> str:
+    """A sentence that says what is wrong, as HTML; screen readers speak it at once."""
+    return (
+        f'<div role="alert" style="color: {INK["wrong"]}; font-size: 15px; font-weight:'
+        f' bold">{html.escape(text)}</div>'
+        if text
+        else ""
+    )
+
+
+class Lab:
+    """The base class of all widgets.
+
+    It has a box that is shown and a place for messages. A ValueError while answering becomes a
+    message, so that no mistake of the player ends in a traceback.
+    """
+
+    def __init__(self) -> None:
+        self.message = ui.HTML()
+        self.box: ui.Widget = ui.VBox()
+        self.seconds: deque[float] = deque(maxlen=500)  # how long each answer took
+
+    def _watch(self, *controls: ui.Widget) -> None:
+        """Answer now, and again whenever one of the controls changes."""
+        for control in controls:
+            control.observe(lambda change: self.update(), "value")
+        self.update()
+
+    def update(self) -> None:
+        """Show the answer to what the controls ask for now, or a message."""
+        start = time.perf_counter()
+        try:
+            self.answer()
+            self.message.value = ""
+        except ValueError as error:
+            self.message.value = alert(
+                str(error).replace(" or pass truncate=True", "")
+                + ". What is shown below is the answer before."
+            )
+        self.seconds.append(time.perf_counter() - start)
+
+    def answer(self) -> None:
+        """Show the answer. Each widget has its own.
+
+        Raises:
+            ValueError: with a sentence, if there is no answer.
+        """
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import display
+
+        display(self.box)
+
+
+def read_text(text: str, limit: int = 300) -> str:
+    """A text that the player typed, without spaces around it.
+
+    Raises:
+        ValueError: if it is empty or has more than `limit` letters.
+    """
+    if not text.strip():
+        raise ValueError("type some words first")
+    if len(text) > limit:
+        raise ValueError(f"that text has {len(text)} letters; up to {limit} are read here")
+    return text.strip()

@@ -1,0 +1,175 @@
+"""`SceneLab`: scenes that the player puts together, and what a model says of them (notebook 03)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import ipywidgets as ui
+from torch import Tensor
+
+from miniclip import prompts
+from miniclip.course.widgets.base import Lab, bars, picture
+from miniclip.data.world import COLORS, CONCEPTS, PLACES, Scene, Thing, article
+from miniclip.data.world.scene import LIGHTS, STYLES, WEATHERS
+from miniclip.zeroshot import classifier, image_features, inverse_temperature
+
+
+def scene_classifiers(
+    model, nouns: Sequence[str] = tuple(CONCEPTS), template: str = prompts.SIMPLE
+) -> dict[str, tuple[tuple[str, ...], Tensor]]:
+    """What can be asked of a scene, {question: (C labels, their vectors (C, E))}, for the thing,
+    the place and the colour."""
+    words = tuple(dict.fromkeys(CONCEPTS[noun].word for noun in nouns))
+    asked = {
+        "thing": (words, map(article, words)),
+        "place": (tuple(PLACES), (f"something {place.phrases[0]}" for place in PLACES.values())),
+        "color": (tuple(COLORS), (f"{article(color)} thing" for color in COLORS)),
+    }
+    return {
+        question: (labels, classifier(model, list(names), template))
+        for question, (labels, names) in asked.items()
+    }
+
+
+def look_at_scene(
+    model,
+    scene: Scene,
+    classifiers: dict[str, tuple[tuple[str, ...], Tensor]] | None = None,
+    size: int = 128,
+) -> dict[str, dict[str, float]]:
+    """What `SceneLab` shows of a scene: {question: {label: probability}}, likeliest first.
+
+    Args:
+        model: anything with `encode_image` and `encode_text`.
+        scene: the scene to look at.
+        classifiers: the result of `scene_classifiers`, if it is known already.
+        size: height and width of the picture in pixels.
+    """
+    features, said = (
+        image_features(model, scene.draw(size)[None]),
+        {},
+    )  # (1, E), once for all questions
+    for question, (labels, vectors) in (classifiers or scene_classifiers(model)).items():
+        probabilities = (
+            (inverse_temperature(model) * features @ vectors.T).softmax(dim=-1)[0].tolist()
+        )
+        said[question] = dict(sorted(zip(labels, probabilities), key=lambda pair: -pair[1]))
+    return said
+
+
+class SceneLab(Lab):
+    """Put a scene together and see what the model says of it.
+
+    Args:
+        model: anything with `encode_image` and `encode_text`.
+        nouns: the things that can be put into the scene.
+        template: the sentence around names.
+    """
+
+    def __init__(
+        self,
+        model,
+        nouns: Sequence[str] = tuple(CONCEPTS),
+        template: str = prompts.SIMPLE,
+        size: int = 128,
+    ):
+        super().__init__()
+        self.model, self.size, self.classifiers = (
+            model,
+            size,
+            scene_classifiers(model, nouns, template),
+        )
+        short = ui.Layout(width="210px")
+        self.place, self.style, self.weather, self.light = (
+            ui.Dropdown(options=options, description=name, layout=short)
+            for name, options in (
+                ("place", tuple(PLACES)),
+                ("style", STYLES),
+                ("weather", WEATHERS),
+                ("light", LIGHTS),
+            )
+        )
+        self.things = []
+        for number, noun in enumerate((nouns[0], "", "")):
+            self.things.append(
+                (
+                    ui.Dropdown(
+                        options=("", *sorted(nouns)),
+                        value=noun,
+                        description=f"thing {number + 1}",
+                        layout=short,
+                    ),
+                    ui.Dropdown(
+                        options=("its own", *COLORS),
+                        value="its own",
+                        layout=ui.Layout(width="110px"),
+                    ),
+                    *(
+                        ui.FloatSlider(
+                            value=value,
+                            min=low,
+                            max=1,
+                            step=0.02,
+                            description=name,
+                            readout=False,
+                            layout=ui.Layout(width="200px"),
+                            style={"description_width": "40px"},
+                        )
+                        for name, value, low in (
+                            ("x", 0.3 + 0.2 * number, 0),
+                            ("y", 0.65, 0),
+                            ("size", 0.45, 0.1),
+                        )
+                    ),
+                )
+            )
+        self.shown, self.says = ui.HTML(), ui.HTML()
+        controls = ui.VBox(
+            [
+                ui.HBox([self.place, self.style]),
+                ui.HBox([self.weather, self.light]),
+                *(ui.HBox(row) for row in self.things),
+                self.message,
+            ]
+        )
+        self.box = ui.VBox([ui.HBox([controls, self.shown]), self.says])
+        self._watch(
+            self.place,
+            self.style,
+            self.weather,
+            self.light,
+            *(control for row in self.things for control in row),
+        )
+
+    def scene(self) -> Scene:
+        """The scene that the controls describe."""
+        things = [
+            Thing(
+                noun.value,
+                None if color.value == "its own" else color.value,
+                (x.value, y.value),
+                size.value,
+            )
+            for noun, color, x, y, size in self.things
+            if noun.value
+        ]
+        return Scene(
+            place=self.place.value,
+            things=things,
+            weather=self.weather.value,
+            light=self.light.value,
+            style=self.style.value,
+        )
+
+    def answer(self) -> None:
+        scene = self.scene()
+        self.shown.value = picture(scene.draw(self.size), 260)
+        parts = [
+            f"<div><b>{question}</b>{bars(said, 4)}</div>"
+            for question, said in look_at_scene(
+                self.model, scene, self.classifiers, self.size
+            ).items()
+        ]
+        self.says.value = (
+            f'<div style="display: flex; gap: 12px; flex-wrap: wrap">{"".join(parts)}</div>'
+        )

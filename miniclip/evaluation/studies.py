@@ -1,0 +1,327 @@
+"""Comparisons of trainings that take too long for a class: `python -m miniclip study NAME`.
+
+A study writes its result part by part, so that it can be stopped and resumed. The results ship in
+`results/`, and the models that notebooks look at in `checkpoints/`. Taught in notebooks 02 and 06
+to 08.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from miniclip.checkpoint import save as save_checkpoint
+from miniclip.config import CLIPConfig
+from miniclip.data import CaptionedImages, CaptionStyle, World, picturebook
+from miniclip.device import PRECISIONS
+from miniclip.evaluation.baselines import (
+    Baseline,
+    Captioner,
+    bag_of_words,
+    captioner,
+    contrast_of_bags,
+    evaluate_baseline,
+    save_baseline,
+    supervised,
+)
+from miniclip.evaluation.benchmarks import CHOICE_SEED, TEST_SEED, questions, scorer, single_objects
+from miniclip.evaluation.challenges import CHALLENGES, choose
+from miniclip.evaluation.shifts import HOME, WIDE, ask_all, shifted, which_thing
+from miniclip.model import CLIP
+from miniclip.training.clip import train
+from miniclip.training.recipe import Recipe
+from miniclip.training.timing import seconds_of, training_step
+from miniclip.zeroshot import evaluate
+
+RESULTS = Path(__file__).parents[1] / "results"
+LOOKS = (0.01, 0.03, 0.06, *(tenth / 10 for tenth in range(1, 11)))  # most happens early
+
+
+def result(name: str) -> dict:
+    """The shipped result of a study, part by part.
+
+    Raises:
+        ValueError: if there is no study of this name.
+    """
+    if name not in STUDIES:
+        raise ValueError(f"there is no study {name!r}; there are {', '.join(STUDIES)}")
+    return json.loads((RESULTS / f"{name.replace(' ', '-')}.json").read_text())
+
+
+class Log:
+    """A JSON file that grows part by part, and a folder for trained models.
+
+    Args:
+        path: the file; a part that it holds already is not measured again.
+        models: the folder, or None if models are not to be kept.
+    """
+
+    def __init__(self, path: Path, models: Path | None = None):
+        self.path, self.models, self.parts = (
+            path,
+            models,
+            json.loads(path.read_text()) if path.is_file() else {},
+        )
+
+    def part(self, name: str, measure: Callable[[], object]):
+        """The result of a part (plain values), measured and written down if it was not before."""
+        if name not in self.parts:
+            self.parts[name] = measure()
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = self.path.with_suffix(".part")
+            temporary.write_text(json.dumps(self.parts, indent=1))
+            os.replace(temporary, self.path)
+        return self.parts[name]
+
+    def keep(self, name: str, model: CLIP | Baseline, study: str) -> None:
+        """Save a trained model with weights in fp16, if models are to be kept."""
+        if self.models is not None:
+            path = self.models / f"{name}.safetensors"
+            (
+                save_baseline(model, path, {"study": study})
+                if isinstance(model, Baseline)
+                else save_checkpoint(model, path, {"study": study}, half=True)
+            )
+
+
+def figure_2(
+    log: Log,
+    seen: int = 48_000,
+    pictures: int = 50_000,
+    tests: int = 400,
+    precision: str | None = None,
+) -> None:
+    """The paper's Figure 2: contrast captions (read by a transformer, or as a bag of words),
+    predict the bag of words, or write the caption, with the same tower, pictures, order and budget.
+
+    The learning rate of each objective is chosen among four, by runs of a quarter of the budget
+    that are evaluated on pictures other than the test's.
+    """
+    world = World.starter()
+    data = picturebook(pictures, 0, 48, world)
+    choice, test = (single_objects(world, tests, 48, seed) for seed in (CHOICE_SEED, TEST_SEED))
+    # Pictures without labels, to measure what a baseline scores on any picture.
+    spare = single_objects(world, min(100, tests), 48, CHOICE_SEED + 1)
+
+    def naming(pictures: CaptionedImages):
+        q = questions(pictures)["object"]
+
+        def score(model) -> dict[str, float]:
+            if not isinstance(model, Baseline):
+                return {
+                    "object": (
+                        evaluate(
+                            model, pictures, q.targets, q.labels, "a picture of {}.", q.names
+                        ).accuracy
+                    )
+                }
+            names = q.names if isinstance(model, Captioner) else q.labels
+            return {
+                "object": (
+                    evaluate_baseline(
+                        model, pictures, q.targets, q.labels, names, calibrate=spare
+                    ).accuracy
+                )
+            }
+
+        return score
+
+    def run(
+        objective: str, lr: float, seen: int, pictures: CaptionedImages, scores, keep: str = ""
+    ) -> list[dict]:
+        make = {
+            "contrast": train,
+            "contrast of bags": contrast_of_bags,
+            "bag of words": bag_of_words,
+            "language model": captioner,
+        }[objective]
+        model, history = make(
+            data,
+            "nano",
+            seen=seen,
+            recipe=Recipe(lr=lr, muon_lr=3 * lr),
+            eval_fn=naming(pictures),
+            eval_at=scores,
+            precision=precision,
+        )
+        if keep:
+            log.keep(keep, model, "figure 2")
+        return [{key: row[key] for key in ("seen", "loss", "object")} for row in history.rows]
+
+    def compare_rates(objective: str) -> dict[str, float]:
+        return {
+            str(lr): run(objective, lr, seen // 4, choice, 1)[-1]["object"]
+            for lr in (5e-4, 1e-3, 2e-3, 4e-3)
+        }
+
+    for objective, name in (
+        ("contrast", "contrastive"),
+        ("contrast of bags", ""),
+        ("bag of words", "bag-of-words"),
+        ("language model", "captioner"),
+    ):
+        rates = log.part(f"{objective}, rates", partial(compare_rates, objective))
+        best = float(max(rates, key=rates.get))
+        log.part(objective, partial(run, objective, best, seen, test, LOOKS, name))
+    log.part(
+        "about",
+        lambda: {
+            "test pictures": len(test),
+            "labels": len(questions(test)["object"].labels),
+            "precision": precision or "fp32",
+        },
+    )
+
+
+def robustness(
+    log: Log,
+    seen: int = 51_200,
+    pictures: int = 50_000,
+    tests: int = 500,
+    precision: str | None = None,
+) -> None:
+    """Captions against labels, and a narrow world against a wide one: four trainings of the same
+    tower, evaluated along the way at home and under shift."""
+    sets = shifted(tests)
+    options = {
+        "seen": seen,
+        "eval_at": LOOKS,
+        "precision": precision,
+        "eval_fn": lambda model: {
+            name: score.accuracy for name, score in ask_all(model, sets).items()
+        },
+    }
+
+    def run(supervision: str, world: World, keep: str = "") -> list[dict]:
+        data = picturebook(pictures, 0, 48, world)
+        if supervision == "captions":
+            model, history = train(data, "nano", **options)
+        else:
+            q = which_thing(data)
+            model, history = supervised(data, q.targets, q.labels, "nano", **options)
+        if keep:
+            log.keep(keep, model, "robustness")
+        return history.rows
+
+    for supervision, name in (("captions", "home"), ("labels", "classifier")):
+        log.part(supervision, partial(run, supervision, HOME, name))
+        log.part(f"{supervision}, wide", partial(run, supervision, WIDE))
+    log.part("about", lambda: {"test pictures": tests, "precision": precision or "fp32"})
+
+
+def counted_world(n: int, size: int, seed: int, captions: CaptionStyle) -> CaptionedImages:
+    """2 n pictures: n of one to six things of the same kind, anywhere and of the same small size
+    whatever their number, and n of single larger things."""
+    several = World(
+        nouns="starter",
+        objects={1: 0.25, 2: 0.15, 3: 0.15, 4: 0.15, 5: 0.15, 6: 0.15},
+        same_kind_prob=1,
+        sizes=(0.18, 0.28),
+        spacing="any",
+        styles={"full": 1},
+    )
+    return picturebook(n, seed, size, several, captions) + picturebook(
+        n, seed + 1, size, World(nouns="starter", objects=1, styles={"full": 1}), captions
+    )
+
+
+SILENT = CaptionStyle(count=0.0, model=0.0)
+TELLING = CaptionStyle(count=0.9, model=0.5)
+
+
+def repair(
+    log: Log,
+    seen: int = 128_000,
+    pictures: int = 80_000,
+    tests: int = 300,
+    precision: str | None = None,
+) -> None:
+    """Two trainings on the same pictures: with captions that never count and never name models and
+    species, and with captions that do."""
+    config = CLIPConfig.preset("nano", image_size=64)
+    challenges = {
+        name: CHALLENGES[name](n=tests, size=64)
+        for name in ("counting", "car models", "flower species", "left and right", "whose colour")
+    }
+    things = single_objects(World(nouns="starter"), tests, 64, CHOICE_SEED)
+
+    def score(model: CLIP) -> dict[str, float]:
+        q = questions(things)["object"]
+        accuracies = {
+            name: choose(model, challenge).accuracy for name, challenge in challenges.items()
+        }
+        return accuracies | {
+            "things": (
+                evaluate(model, things, q.targets, q.labels, "a picture of {}.", q.names).accuracy
+            )
+        }
+
+    def run(name: str, style: CaptionStyle) -> list[dict]:
+        model, history = train(
+            counted_world(pictures // 2, 64, 0, style),
+            config,
+            seen=seen,
+            eval_fn=score,
+            precision=precision,
+        )
+        log.keep(name, model, "repair")
+        return history.rows
+
+    log.part("silent", partial(run, "plain", SILENT))
+    log.part("telling", partial(run, "counting", TELLING))
+    log.part("about", lambda: {"test pictures": tests, "precision": precision or "fp32"})
+
+
+def towers(
+    log: Log,
+    seen: int = 24_000,
+    pictures: int = 24_000,
+    tests: int = 400,
+    precision: str | None = None,
+) -> None:
+    """The paper's two image towers, a vision transformer and a ResNet: accuracy over pictures seen,
+    and pictures a second, measured in turns."""
+    data = picturebook(pictures, 0, 64, World.starter())
+    test = single_objects(World.starter(), tests, 64)
+    presets = ("nano", "nano-resnet")
+
+    def run(preset: str) -> list[dict]:
+        _, history = train(data, preset, seen=seen, eval_fn=scorer(test), precision=precision)
+        return history.rows
+
+    for preset in presets:
+        log.part(preset, partial(run, preset))
+
+    def speeds() -> dict[str, float]:
+        configs = {preset: CLIPConfig.preset(preset) for preset in presets}
+        steps = {
+            preset: training_step(CLIP(config), config, 64, PRECISIONS[precision or "fp32"])
+            for preset, config in configs.items()
+        }
+        rounds = [{preset: seconds_of(step) for preset, step in steps.items()} for _ in range(12)]
+        rounds = rounds[2:]  # the first two warm up
+        return {preset: 64 / statistics.median(row[preset] for row in rounds) for preset in presets}
+
+    log.part(
+        "about",
+        lambda: {
+            "test pictures": tests,
+            "precision": precision or "fp32",
+            "pictures a second": speeds(),
+            "threads": torch.get_num_threads(),
+        },
+    )
+
+
+STUDIES: dict[str, Callable[..., None]] = {
+    "figure 2": figure_2,
+    "robustness": robustness,
+    "repair": repair,
+    "towers": towers,
+}

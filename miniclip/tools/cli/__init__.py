@@ -1,0 +1,78 @@
+"""The command line: `python -m miniclip --help`.
+
+`options.py` holds the options that commands share, `report.py` the tables and figures they end
+with; the commands themselves are in `training.py`, `data.py` and `measuring.py`.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from miniclip.tools.cli import data, measuring, training
+from miniclip.tools.cli.options import console, notes
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Train, question and look at a small CLIP.",
+)
+
+
+def grade(
+    folder: Annotated[
+        Path, typer.Argument(help="Submissions: notebooks, or a folder of them for each student.")
+    ],
+    out: Annotated[Path, typer.Option(help="CSV to write: a row for each submission.")] = Path(
+        "grades.csv"
+    ),
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds for one submission.")] = 600.0,
+    solutions: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the solutions; by default the homework of this project."),
+    ] = None,
+) -> None:
+    """Grade a folder of homework, a process for each submission: it runs what students wrote, so
+    do it where nothing can be lost."""
+    from miniclip.course.grading import grade as grade_all
+
+    grades = grade_all(folder, out, timeout, solutions)
+    console.print(
+        f"{len(grades)} submissions; their points are in {out}", markup=False, highlight=False
+    )
+
+
+def lab() -> None:
+    """Open the notebooks in JupyterLab."""
+    notebooks = Path(__file__).parents[3] / "notebooks"
+    raise typer.Exit(subprocess.call([sys.executable, "-m", "jupyterlab", str(notebooks)]))
+
+
+for command in (
+    training.train,
+    training.evaluate,
+    training.export,
+    measuring.bench,
+    measuring.study,
+    grade,
+    measuring.doctor,
+    lab,
+):
+    app.command()(command)
+app.add_typer(data.app, name="data")
+
+
+def main() -> None:
+    """Run the command line; what is wrong with the input is told in a sentence, without a
+    traceback."""
+    try:
+        app(standalone_mode=True)
+    except (ValueError, OSError, FloatingPointError) as error:
+        notes.print("[bold red]Sorry:[/]", end=" ")
+        notes.print(str(error), markup=False, highlight=False)
+        raise SystemExit(2) from error

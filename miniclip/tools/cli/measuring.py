@@ -1,0 +1,168 @@
+"""The commands `bench`, `study` and `doctor`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from miniclip.tools.cli.options import AsJson, console
+from miniclip.tools.cli.report import make_table
+
+
+class Bench(str, Enum):
+    """What can be measured."""
+
+    training, inference, learning, data, answers = (
+        "training",
+        "inference",
+        "learning",
+        "data",
+        "answers",
+    )
+
+
+def bench(
+    only: Annotated[
+        list[Bench] | None, typer.Option(help="Measure this alone; can be given several times.")
+    ] = None,
+    preset: Annotated[
+        str,
+        typer.Option(
+            help="Training and inference: whose sizes to time, nano, tiny, small or base."
+        ),
+    ] = "nano",
+    batch_size: Annotated[
+        int, typer.Option(min=2, help="Training and inference: pictures in a step.")
+    ] = 256,
+    rounds: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Training and inference: how often each model takes its turn; medians are told.",
+        ),
+    ] = 5,
+    minutes: Annotated[float, typer.Option(min=0.05, help="Learning: how long.")] = 0.6,
+    precision: Annotated[str, typer.Option(help="Learning: fp32 or bf16.")] = "fp32",
+    memory: Annotated[
+        bool, typer.Option(help="Training: measure peak memory too, a process for each model.")
+    ] = True,
+    json_: AsJson = False,
+) -> None:
+    """Measure speed on the CPU; training and inference beside open_clip and transformers where
+    they are installed (pip install -e .[bench])."""
+    from miniclip.tools import bench as measure
+
+    result: dict[str, dict] = {}
+    for what in only or list(Bench):
+        if what in (Bench.training, Bench.inference):
+            speeds = measure.speed(
+                preset, batch_size, rounds, what.value, memory=memory and what is Bench.training
+            )
+            result[what.value] = {name: asdict(speed) for name, speed in speeds.items()}
+            title = (
+                f"{what.value.capitalize()}, {preset}, {batch_size} pictures a step, "
+                f"medians of {rounds} rounds in turn"
+            )
+            rows = [
+                (
+                    name,
+                    f"{speed.images_per_second:,.0f}",
+                    f"{speed.images_per_second / speeds['miniclip fp32'].images_per_second:.2f}",
+                    f"{speed.gemm_share:.0%}" if speed.gemm_share else "",
+                    f"{speed.memory:.0f} MB" if speed.memory else "",
+                )
+                for name, speed in speeds.items()
+            ]
+            table = make_table(
+                title,
+                ("model", "images/s", "to miniclip fp32", "of the fp32 GEMM rate", "peak memory"),
+                rows,
+            )
+        elif what is Bench.learning:
+            result["learning"] = learned = measure.time_to_learn(minutes, precision=precision)
+            rows = [
+                (
+                    f"{row['seen']:,}",
+                    f"{row['minutes']:.2f}",
+                    f"{row['object']:.0%}",
+                    f"{row['color']:.0%}",
+                    f"{row['place']:.0%}",
+                )
+                for row in learned["rows"]
+            ]
+            table = make_table(
+                f"Learning, nano, {precision}; batches took {learned['data_share']:.1%} of a step",
+                ("pictures seen", "minutes", "object", "color", "place"),
+                rows,
+            )
+        elif what is Bench.data:
+            result["data"] = rates = measure.data_speed()
+            names = {
+                "drawn": "Picturebook pictures drawn, 64 px",
+                "packed": "photos of 640 x 480 packed at 128 px",
+                "torchvision": "the same by torchvision",
+            }
+            table = make_table(
+                "Data, on one core",
+                ("what", "a second"),
+                [(names[name], f"{rate:,.0f}") for name, rate in rates.items()],
+            )
+        else:
+            result["answers"] = times = measure.answer_time()
+            names = {"cached": "text vectors at hand", "uncached": "texts embedded too"}
+            table = make_table(
+                "Answers: tiny, one picture, 20 prompts",
+                ("what", "milliseconds"),
+                [(names[name], f"{time:.1f}") for name, time in times.items()],
+            )
+        if not json_:
+            console.print(table)
+    if json_:
+        print(json.dumps(result))
+
+
+def study(
+    name: Annotated[str, typer.Argument(help="'figure 2', 'robustness', 'repair' or 'towers'.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Result file, written part by part; by default one in this folder. Parts that it "
+            "holds are not measured again."
+        ),
+    ] = None,
+    seen: Annotated[
+        int | None,
+        typer.Option(min=64, help="Pictures that each model sees; by default tens of thousands."),
+    ] = None,
+    precision: Annotated[str | None, typer.Option(help="fp32, bf16 or fp16.")] = None,
+    models: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the trained models; by default they are not kept."),
+    ] = None,
+) -> None:
+    """Run one of the long comparisons of trainings: the three objectives of the paper's Figure 2,
+    robustness under shift, captions that count, or two image towers."""
+    from miniclip.evaluation import studies
+
+    if name not in studies.STUDIES:
+        raise ValueError(f"there is no study {name!r}; there are {', '.join(studies.STUDIES)}")
+    out = out or Path(f"{name.replace(' ', '-')}.json")
+    studies.STUDIES[name](
+        studies.Log(out, models), **({"seen": seen} if seen else {}), precision=precision
+    )
+    console.print(f"The result is in {out}", markup=False, highlight=False)
+
+
+def doctor(json_: AsJson = False) -> None:
+    """Look at this machine before a class: versions, device, a measured speed, what will be slow
+    and what to do."""
+    from miniclip.tools.doctor import doctor as look
+
+    found = look(show=not json_)
+    if json_:
+        print(json.dumps(found))

@@ -1,0 +1,101 @@
+"""Tables and figures that the commands end with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from rich.table import Table
+
+from miniclip.data import CaptionedImages
+from miniclip.model import CLIP
+from miniclip.retrieval import Recall
+from miniclip.zeroshot import Score
+
+
+def make_table(title: str, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> Table:
+    """A table whose first column is text and whose others are numbers."""
+    table = Table(title=title, title_justify="left")
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="right" if number else "left")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def scores_table(title: str, scores: Mapping[str, Score]) -> Table:
+    """A row for each question: the share of right answers, its interval, and chance."""
+    rows = [
+        (
+            name,
+            f"{score.accuracy:.1%}",
+            "{:.1%} to {:.1%}".format(*score.interval),
+            str(score.n),
+            f"{score.chance:.1%}",
+        )
+        for name, score in scores.items()
+    ]
+    return make_table(title, ("question", "right", "95 % interval", "pictures", "chance"), rows)
+
+
+def recall_table(recall: Recall) -> Table:
+    """Recall in both directions."""
+    both = {"image to text": recall.image_to_text, "text to image": recall.text_to_image}
+    rows = [(name, *(f"{value:.1%}" for value in values.values())) for name, values in both.items()]
+    return make_table(
+        f"Retrieval among {recall.pictures:,} pictures and {recall.texts:,} captions",
+        ("", *(f"recall@{k}" for k in recall.image_to_text)),
+        rows,
+    )
+
+
+def scores_json(scores: Mapping[str, Score]) -> dict[str, dict]:
+    """Scores as plain values."""
+    return {
+        name: {
+            "accuracy": score.accuracy,
+            "interval": score.interval,
+            "n": score.n,
+            "chance": score.chance,
+        }
+        for name, score in scores.items()
+    }
+
+
+def save_naming_figure(
+    model: CLIP, test: CaptionedImages, trained: str, path: Path, count: int = 12
+) -> None:
+    """Save the first pictures of a drawn set with the model's likeliest objects for each."""
+    from miniclip.course import plots
+    from miniclip.evaluation import benchmarks
+    from miniclip.zeroshot import classify
+
+    question = benchmarks.questions(test)["object"]
+    word = dict(zip(question.names, question.labels))
+    answers = []
+    for image in test.images[:count]:
+        probabilities = classify(model, image, question.names, "a picture of {}.")
+        answers.append({word[name]: p for name, p in probabilities.items()})
+    title = f"Pictures it never saw, named after {trained}"
+    figure = plots.guesses(test.images[:count], answers, question.targets[:count], title=title)
+    figure.savefig(path, dpi=110)
+
+
+def save_retrieval_figure(model: CLIP, test: CaptionedImages, path: Path, count: int = 9) -> None:
+    """Save some test pictures, each with the three captions of the whole set that the model finds
+    nearest to it."""
+    from miniclip.course import plots
+    from miniclip.retrieval import caption_features
+    from miniclip.zeroshot import image_features
+
+    texts = [caption for captions in test.captions for caption in captions]
+    features, owner = caption_features(model, test)  # (texts, E), whose caption each is
+    similarity = image_features(model, test.images[:count]) @ features.T  # (count, texts)
+    best = similarity.topk(3).indices.tolist()
+    found = [[texts[j] for j in row] for row in best]
+    own = [[int(owner[j]) == i for j in row] for i, row in enumerate(best)]
+    title = (
+        f"The three captions of {len(texts):,} that it finds nearest to each picture "
+        "(green: the picture's own)"
+    )
+    plots.matches(test.images[:count], found, own, title=title).savefig(path, dpi=110)

@@ -1,0 +1,327 @@
+"""The commands `train`, `evaluate` and `export`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from miniclip import checkpoint as checkpoints
+from miniclip.config import CLIPConfig
+from miniclip.data import CaptionedImages, CaptionStyle, Shards, folder, picturebook
+from miniclip.device import pick_device, pick_precision
+from miniclip.model import CLIP
+from miniclip.retrieval import evaluate_retrieval
+from miniclip.tools.cli import report
+from miniclip.tools.cli.options import (
+    AsJson,
+    Captions,
+    Images,
+    Packed,
+    console,
+    load_data,
+    make_recipe,
+    recipe_options,
+    world_of,
+)
+from miniclip.training import distributed
+from miniclip.training.clip import train as train_clip
+from miniclip.training.history import History
+from miniclip.training.recipe import Recipe
+
+# When the model is evaluated during training, as shares of the budget: most happens early.
+EVAL_AT = (0.003, 0.006, 0.012, 0.025, 0.05, *(tenth / 10 for tenth in range(1, 11)))
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is trained on and tested on.
+
+    Args:
+        data: to train on.
+        recipe: how, unless the user says otherwise.
+        eval_fn: measures the model during training, on pictures that are not those of the test.
+        finish: tests the trained model, saves a figure at a path and gives a table of the results
+            and the same as plain values.
+    """
+
+    data: CaptionedImages | Shards
+    recipe: Recipe
+    eval_fn: Callable[[CLIP], dict[str, float]]
+    finish: Callable[[CLIP, History, Path], tuple[object, dict]]
+
+
+def drawn_task(
+    size: int, pictures: int, nouns: str, mention: float, seed: int, start: str | None
+) -> Task:
+    """Train on drawn pictures and test naming on others of the same world."""
+    from miniclip.evaluation import benchmarks
+
+    world = world_of(nouns)
+    data = picturebook(pictures, seed, size, world, CaptionStyle(mention=mention))
+    test = benchmarks.single_objects(world, 1000, size)
+    # The test pictures are looked at once, at the end; these are of another seed.
+    watched = benchmarks.single_objects(world, 300, size, benchmarks.CHOICE_SEED)
+
+    def finish(model: CLIP, history: History, figure: Path) -> tuple[object, dict]:
+        scores = benchmarks.ask(model, test)
+        minutes = history.rows[-1]["minutes"] if history.rows else 0.0
+        begun = f"further than {Path(start).stem}" if start else "from nothing"
+        trained = f"{minutes:.1f} minutes of training {begun}"
+        report.save_naming_figure(model, test, trained, figure)
+        table = report.scores_table("Zero-shot, on pictures it never saw", scores)
+        return table, report.scores_json(scores)
+
+    return Task(data, Recipe(), benchmarks.scorer(watched), finish)
+
+
+def photo_task(data: CaptionedImages | Shards, test: CaptionedImages) -> Task:
+    """Train on captioned photographs and test retrieval on others."""
+    watched = test[:300]  # nothing is chosen by it
+
+    def eval_fn(model: CLIP) -> dict[str, float]:
+        return {"recall@10": evaluate_retrieval(model, watched, ks=(10,)).text_to_image[10]}
+
+    def finish(model: CLIP, history: History, figure: Path) -> tuple[object, dict]:
+        recall = evaluate_retrieval(model, test)
+        report.save_retrieval_figure(model, test, figure)
+        return report.recall_table(recall), asdict(recall)
+
+    return Task(data, Recipe.photos(), eval_fn, finish)
+
+
+def photo_sets(
+    size: int,
+    images: Path | None,
+    captions: Path | None,
+    packed: Path | None,
+    shards: str | None,
+    val_captions: Path | None,
+    seed: int,
+) -> tuple[CaptionedImages | Shards, CaptionedImages] | None:
+    """The photographs to train on and those to test on, or None if the options name none.
+
+    Raises:
+        ValueError: if the options contradict each other.
+    """
+    if val_captions is not None and images is None:
+        raise ValueError(
+            "--val-captions names captions of the pictures in --images; give both, or let a "
+            "tenth be held out"
+        )
+    if shards is not None and (images or captions or packed):
+        raise ValueError("--shards, --data and --images are three kinds of data sets; choose one")
+    larger = round(size * 1.15)  # room for random crops
+    if shards is not None:
+        stream = Shards(shards, size=larger)
+        if len(stream.paths) < 2:
+            raise ValueError(
+                "--shards needs at least two: the first is held out to test on; "
+                f"{shards} has {len(stream.paths)}"
+            )
+        return stream[1:], stream.take(1000, stream.paths[:1])
+    photos = load_data(images, captions, packed, larger)
+    if photos is None:
+        return None
+    if val_captions is not None:
+        return photos, folder(images, val_captions, size=size)
+    return photos.split(0.9, seed)
+
+
+@recipe_options
+def train(
+    preset: Annotated[
+        str, typer.Option(help="Size of the model: nano, tiny, small or base.")
+    ] = "nano",
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            help="Train a model further instead of one from nothing: picturebook, photos, or a "
+            "checkpoint file. Its size is then the size, whatever --preset says.",
+        ),
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(min=0.01, help="Minutes to train; 5 if no budget is given.")
+    ] = None,
+    seen: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Budget as a number of pictures seen, repeats counted, instead of minutes."
+        ),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Checkpoint file; a figure is saved beside it.")] = Path(
+        "my-clip.safetensors"
+    ),
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the training that --out holds.")
+    ] = False,
+    images: Images = None,
+    captions: Captions = None,
+    packed: Packed = None,
+    shards: Annotated[
+        str | None,
+        typer.Option(
+            help="WebDataset shards: a folder, or a pattern such as 'shards/{00000..00099}.tar'; "
+            "the first shard is held out to test on."
+        ),
+    ] = None,
+    val_captions: Annotated[
+        Path | None,
+        typer.Option(
+            help="Captions of pictures (in the same folder) to test on; without it a tenth is "
+            "held out."
+        ),
+    ] = None,
+    pictures: Annotated[
+        int, typer.Option(min=1, help="Picturebook: how many pictures to draw.")
+    ] = 50_000,
+    nouns: Annotated[
+        str, typer.Option(help="Picturebook: the 'starter' nouns, or 'all'.")
+    ] = "starter",
+    mention: Annotated[
+        float,
+        typer.Option(help="Picturebook: how likely captions name each thing there is, 0 to 1."),
+    ] = 0.8,
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda or mps; by default the fastest here.")
+    ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            help="fp32, bf16 or fp16; by default fp32 on a CPU. bf16 doubles the speed of CPUs "
+            "made for it."
+        ),
+    ] = None,
+    compile: Annotated[
+        bool,
+        typer.Option(
+            "--compile", help="Let torch.compile make the model faster; for long runs on GPUs."
+        ),
+    ] = False,
+    json_: AsJson = False,
+    recipe: dict | None = None,
+) -> None:
+    """Train a CLIP, from nothing unless --from is given, on the embedded Picturebook or on your
+    own captioned pictures, and test what it learned."""
+    distributed.init_distributed()  # where torchrun started several processes
+    # Whatever can be wrong is found before pictures are drawn or read, which takes a minute.
+    device = str(pick_device(device))
+    begin = checkpoints.load(start, device) if start else CLIPConfig.preset(preset)
+    pick_precision(pick_device(device), precision)
+    if minutes is not None and seen is not None:
+        raise ValueError("give --minutes or --seen, not both")
+    minutes = 5.0 if minutes is None and seen is None else minutes
+    size, seed = getattr(begin, "config", begin).image_size, make_recipe(Recipe(), recipe).seed
+    photos = photo_sets(size, images, captions, packed, shards, val_captions, seed)
+    if photos is None:
+        task = drawn_task(size, pictures, nouns, mention, seed, start)
+    else:
+        task = photo_task(*photos)
+    model, history = train_clip(
+        task.data,
+        begin,
+        minutes=minutes,
+        seen=seen,
+        recipe=make_recipe(task.recipe, recipe),
+        eval_fn=task.eval_fn,
+        eval_at=EVAL_AT,
+        out=out,
+        resume=resume,
+        device=device,
+        precision=precision,
+        compile=compile,
+    )
+    if distributed.is_main_process():
+        _tell(task, model, history, out, json_)
+
+
+def _tell(task: Task, model: CLIP, history: History, out: Path, as_json: bool) -> None:
+    """Test a trained model, and say where it is and what it can do."""
+    figure = out.with_suffix(".png")
+    table, result = task.finish(model, history, figure)
+    if as_json:
+        files = {"checkpoint": str(out), "figure": str(figure)}
+        print(json.dumps(files | {"scores": result, "history": history.rows}))
+    else:
+        console.print(table)
+    if checkpoints.read(out)[1]["history"] != history.rows:
+        raise OSError(f"the last state could not be written; {out} holds an earlier one")
+    if not as_json:
+        console.print(
+            f"The model is in {out}, a picture of what it says in {figure}.\n"
+            "Open the notebooks with:  python -m miniclip lab",
+            markup=False,
+            highlight=False,
+        )
+
+
+def evaluate(
+    checkpoint: Annotated[
+        str,
+        typer.Argument(
+            help="A checkpoint file that training wrote, or the name of a model that ships: "
+            "picturebook, photos."
+        ),
+    ],
+    images: Images = None,
+    captions: Captions = None,
+    packed: Packed = None,
+    nouns: Annotated[
+        str, typer.Option(help="Picturebook: test on the 'starter' nouns or on 'all'.")
+    ] = "starter",
+    pictures: Annotated[
+        int, typer.Option(help="Picturebook: how many test pictures to draw.")
+    ] = 1000,
+    style: Annotated[str, typer.Option(help="Picturebook: full, sketch or cutout.")] = "full",
+    seed: Annotated[
+        int,
+        typer.Option(help="Picturebook: of the test pictures; trainings use lower ones than this."),
+    ] = 1_000_000,
+    template: Annotated[
+        str, typer.Option(help="The sentence around the class name.")
+    ] = "a picture of {}.",
+    json_: AsJson = False,
+) -> None:
+    """Test a trained model: naming on Picturebook pictures, retrieval on captioned photos."""
+    from miniclip.evaluation import benchmarks
+
+    model = checkpoints.load(checkpoint)
+    photos = load_data(images, captions, packed, size=model.config.image_size)
+    if photos is None:
+        scores, recall = benchmarks.picturebook_scores(
+            model, world_of(nouns), pictures, template, seed, style
+        )
+        title = f"Zero-shot with '{template}', on pictures it never saw"
+        tables = [report.scores_table(title, scores), report.recall_table(recall)]
+        result = report.scores_json(scores) | {"recall": asdict(recall)}
+    else:
+        recall = evaluate_retrieval(model, photos)
+        tables, result = [report.recall_table(recall)], asdict(recall)
+    if json_:
+        print(json.dumps(result))
+    else:
+        console.print(*tables)
+
+
+def export(
+    checkpoint: Annotated[Path, typer.Argument(help="A checkpoint file that training wrote.")],
+    out: Annotated[Path, typer.Argument(help="The smaller file to write.")],
+    before: Annotated[
+        str | None,
+        typer.Option(help="The model that was trained further (--from): its history goes along."),
+    ] = None,
+) -> None:
+    """Write a model without the state of its optimizer, weights in fp16: to hand it on."""
+    model, training, _ = checkpoints.read(checkpoint)
+    if before:
+        training["before"] = checkpoints.read(checkpoints.SHIPPED.get(before, before))[1]
+    checkpoints.save(model, out, {"shrunk from": training}, half=True)
+    sizes = [f"{path} {path.stat().st_size / 1e6:.1f} MB" for path in (out, checkpoint)]
+    console.print(
+        f"{out} has {sizes[0].split(' ', 1)[1]}, {sizes[1]}", markup=False, highlight=False
+    )
