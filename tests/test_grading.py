@@ -42,7 +42,7 @@ def test_the_assignments_are_there():
 
 @pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
 def test_students_get_what_the_solution_makes(path, tmp_path):
-    """The two never drift apart: write them again with `miniclip.grading.write_students()`."""
+    """The two never drift apart: write them with `miniclip.course.grading.write_students()`."""
     (tmp_path / "solutions").mkdir()
     shutil.copy(path, tmp_path / "solutions")
     write_students(tmp_path)

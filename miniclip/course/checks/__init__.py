@@ -17,11 +17,14 @@ from miniclip.course.checks.judging import (
     SECONDS,
     Check,
     Feedback,
+    NotWritten,
     Verdict,
     call_with_limit,
     compare_results,
-    refuse_unwritten,
+    require_signature,
 )
+
+__all__ = ["CHECKS", "SECONDS", "Check", "Feedback", "NotWritten", "Verdict", "check", "judge"]
 
 
 def check(name: str, given: Callable, seconds: float = SECONDS) -> bool:
@@ -49,11 +52,11 @@ def judge(name: str, given: Callable, seconds: float = SECONDS) -> Verdict:
         raise ValueError(f"there is no check {name!r}; there are {', '.join(CHECKS)}")
     task = CHECKS[name]
     try:
-        refuse_unwritten(task, given)
+        require_signature(task, given)
         call = lambda *arguments: call_with_limit(given, arguments, seconds)
         task.look(call) if task.look else compare_results(task, call)
-    except Feedback as told:
-        return Verdict(False, f"{name}: {told}")
+    except Feedback as feedback:
+        return Verdict(False, f"{name}: {feedback}")
     return Verdict(True, f"{name}: {task.form} gives {task.gives}, on every case that was tried.")
 
 

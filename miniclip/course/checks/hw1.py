@@ -15,13 +15,17 @@ from miniclip.course.checks.judging import Check
 COSINES = torch.tensor([[0.6, 0.2], [0.4, 0.5]])
 
 
-_cosines = lambda images, texts: unit_vectors(images) @ unit_vectors(texts).T
+def _cosines(images: Tensor, texts: Tensor) -> Tensor:
+    return unit_vectors(images) @ unit_vectors(texts).T
 
 
-_diagonal = lambda x: torch.arange(len(x))
+def _diagonal(logits: Tensor) -> Tensor:
+    """The labels of InfoNCE: in row i, column i is right."""
+    return torch.arange(len(logits))
 
 
 def _nce(logits: Tensor, labels: Tensor | None = None) -> Tensor:
+    """InfoNCE of (B, B) logits; wrong functions give other labels."""
     labels = _diagonal(logits) if labels is None else labels
     return (F.cross_entropy(logits, labels) + F.cross_entropy(logits.T, labels)) / 2
 
@@ -38,6 +42,11 @@ def _push(
     columns: float = 1,
     eye: float | None = None,
 ) -> Tensor:
+    """The gradient of InfoNCE with respect to the (B, B) cosines.
+
+    A wrong function weights the two directions, `rows` and `columns`, differently, or subtracts
+    another number, `eye`, on the diagonal.
+    """
     logits = cosines / temperature
     push = (
         rows * logits.softmax(1)
@@ -48,6 +57,7 @@ def _push(
 
 
 def _negatives(x: Tensor, fill: float) -> Tensor:
+    """A (B, B) matrix whose diagonal, the positives, is replaced by `fill`."""
     return x.masked_fill(torch.eye(len(x), dtype=torch.bool), fill)
 
 
@@ -59,28 +69,31 @@ def _sigmoid(
     positive: float = 1,
     negative: float = -1,
 ) -> Tensor:
-    """(B, B): what each pair pays."""
+    """The loss of each pair, (B, B); wrong functions give the pairs other signs."""
     eye = torch.eye(len(images))
     return -F.logsigmoid(
         (positive * eye + negative * (1 - eye)) * (scale * images @ texts.T + bias)
     )
 
 
-def _half(x) -> Tensor:
+def _unstable_logsigmoid(x: Tensor) -> Tensor:
+    """-log sigmoid(x), which becomes infinite where the sigmoid is rounded to 0."""
     return -torch.log(torch.sigmoid(x))
 
 
+# In the short functions below, i and t are image and text vectors, s cosines (or a scale),
+# b a bias, tau a temperature, and x logits.
 HW1 = {
     "hw1.cosines": Check(
-        "cosines(images, texts)",
-        "the (B, M) cosines of each of B pictures with each of M texts",
-        _cosines,
-        lambda: {
+        form="cosines(images, texts)",
+        gives="the (B, M) cosines of each of B pictures with each of M texts",
+        right=_cosines,
+        cases=lambda: {
             "two pictures and two texts": SMALL,
             "three pictures and four texts": random_pairs(3, 4, 5),
             "five and five": random_pairs(5, 5, 8),
         },
-        {
+        mistakes={
             "a cosine compares directions alone; what happens to yours if a picture's vector is "
             "made twice as long? Lengths have to go before the product": [lambda i, t: i @ t.T],
             "only one of the two sides has the length 1": [
@@ -111,16 +124,16 @@ HW1 = {
         },
     ),
     "hw1.info_nce": Check(
-        "info_nce(images, texts, temperature)",
-        "the loss, one number in nats",
-        _on(_nce),
-        lambda: {
+        form="info_nce(images, texts, temperature)",
+        gives="the loss, one number in nats",
+        right=_on(_nce),
+        cases=lambda: {
             "two pairs": (*SMALL, 0.5),
             "four pairs": (*random_pairs(4, 4, 5), 0.2),
             "six pairs, temperature 2": (*random_pairs(6, 6, 8, 3), 2.0),
             "five pairs at a tiny temperature": (*random_pairs(5, 5, 6, 5), 0.002),
         },
-        {
+        mistakes={
             "the vectors come as the towers give them, of any length; the missing normalisation "
             "makes long vectors look alike": [lambda i, t, tau: _nce(i @ t.T / tau)],
             "the vectors were given length 1 over the wrong dimension; a vector is a row": [
@@ -201,15 +214,15 @@ HW1 = {
         },
     ),
     "hw1.gradient": Check(
-        "gradient(cosines, temperature)",
-        "the (B, B) derivative of the loss by each cosine",
-        _push,
-        lambda: {
+        form="gradient(cosines, temperature)",
+        gives="the (B, B) derivative of the loss by each cosine",
+        right=_push,
+        cases=lambda: {
             "two pairs": (COSINES, 0.5),
             "four pairs": (_cosines(*random_pairs(4, 4, 5)), 0.2),
             "five pairs, temperature 3": (_cosines(*random_pairs(5, 5, 6)), 3.0),
         },
-        {
+        mistakes={
             "a step goes against the gradient, so it is positive where a cosine should fall; "
             "yours has the wrong sign": [lambda s, tau: -_push(s, tau)],
             "by the chain rule: the logit is the cosine divided by the temperature, so its "
@@ -253,10 +266,10 @@ HW1 = {
         hint="compare with the difference of two losses, one cosine moved by 0.001",
     ),
     "hw1.hardest": Check(
-        "hardest(cosines, temperature)",
-        "for each picture, its hardest negative's share of the push on its negatives, (B,)",
-        lambda s, tau: _negatives(s / tau, -math.inf).softmax(1).max(1).values,
-        lambda: {
+        form="hardest(cosines, temperature)",
+        gives="for each picture, its hardest negative's share of the push on its negatives, (B,)",
+        right=lambda s, tau: _negatives(s / tau, -math.inf).softmax(1).max(1).values,
+        cases=lambda: {
             "three pictures": (
                 torch.tensor([[0.6, 0.2, 0.1], [0.4, 0.5, 0.3], [0.0, 0.7, 0.6]]),
                 0.1,
@@ -264,7 +277,7 @@ HW1 = {
             "five pictures": (_cosines(*random_pairs(5, 5, 6)), 0.3),
             "seven pictures": (_cosines(*random_pairs(7, 7, 9)), 2.0),
         },
-        {
+        mistakes={
             "the positive is no negative, but in yours its probability is part of the whole": [
                 lambda s, tau: _negatives((s / tau).softmax(1), 0).max(1).values
             ],
@@ -305,10 +318,10 @@ HW1 = {
         },
     ),
     "hw1.sigmoid_loss": Check(
-        "sigmoid_loss(images, texts, scale, bias)",
-        "the loss, one number in nats",
-        lambda i, t, s, b: _sigmoid(i, t, s, b).sum() / len(i),
-        lambda: {
+        form="sigmoid_loss(images, texts, scale, bias)",
+        gives="the loss, one number in nats",
+        right=lambda i, t, s, b: _sigmoid(i, t, s, b).sum() / len(i),
+        cases=lambda: {
             "two pairs": (*map(unit_vectors, SMALL), 2.0, -1.0),
             "four pairs": (*map(unit_vectors, random_pairs(4, 4, 5)), 10.0, -10.0),
             "six pairs": (*map(unit_vectors, random_pairs(6, 6, 8)), 3.0, 0.7),
@@ -318,7 +331,7 @@ HW1 = {
                 -20.0,
             ),
         },
-        {
+        mistakes={
             "the sum over all pairs is divided by B; yours is the mean over the wrong number, B x "
             "B cells": [lambda i, t, s, b: _sigmoid(i, t, s, b).mean()],
             "the sum over all pairs is divided by B; yours is a sum": [
@@ -353,7 +366,8 @@ HW1 = {
             "it is right until a sigmoid is so small that it becomes 0, whose logarithm is "
             "infinite; use F.logsigmoid": [
                 lambda i, t, s, b: (
-                    _half((2 * torch.eye(len(i)) - 1) * (s * i @ t.T + b)).sum() / len(i)
+                    _unstable_logsigmoid((2 * torch.eye(len(i)) - 1) * (s * i @ t.T + b)).sum()
+                    / len(i)
                 )
             ],
         },

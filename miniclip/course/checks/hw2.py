@@ -17,8 +17,7 @@ from miniclip.zeroshot import wilson
 
 
 class ToyModel:
-    """A model for hidden cases: unit vectors by chance, the same for the same sentence or
-    picture."""
+    """A stand-in for a CLIP: each sentence gets a random unit vector, always the same one."""
 
     def __init__(self, width: int = 6):
         self.width = width
@@ -30,7 +29,7 @@ class ToyModel:
         return isinstance(other, ToyModel) and other.width == self.width
 
     def encode_text(self, texts: str | Sequence[str]) -> Tensor:
-        """Sentences to (B, E) unit vectors."""
+        """Turn B sentences into (B, E) unit vectors."""
         texts = [texts] if isinstance(texts, str) else list(texts)
         if not texts or not all(isinstance(text, str) for text in texts):
             raise ValueError("encode_text takes a list of sentences, each a string")
@@ -43,7 +42,7 @@ class ToyModel:
 
 
 def _grid(model, labels: Sequence[str], templates: Sequence[str]) -> Tensor:
-    """(C, M, E): the vectors of C labels in M templates."""
+    """The vectors of C labels in M templates, (C, M, E)."""
     return torch.stack(
         [
             model.encode_text([template.replace("{}", label) for template in templates])
@@ -53,6 +52,7 @@ def _grid(model, labels: Sequence[str], templates: Sequence[str]) -> Tensor:
 
 
 def _shuffled(model, labels, templates) -> Tensor:
+    """A wrong classifier that averages sentences of different labels."""
     return unit_vectors(
         _grid(model, labels, templates)
         .transpose(0, 1)
@@ -62,44 +62,61 @@ def _shuffled(model, labels, templates) -> Tensor:
 
 
 def _wald(hits: int, n: int) -> tuple[float, float]:
+    """The usual normal approximation, which fails for few tries and for shares near 0 or 1."""
     p = hits / n
     return p - 1.96 * math.sqrt(p * (1 - p) / n), p + 1.96 * math.sqrt(p * (1 - p) / n)
 
 
 def _wilson_parts(hits: int, n: int) -> tuple[float, float, float]:
+    """Middle, spread and divisor of Wilson's interval."""
     p, z = hits / n, 1.96
     return p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)), 1 + z * z / n
 
 
+CANDIDATES = ["bare", "photo", "sketch", "place"]
+ACCURACIES = {
+    "validate": {"bare": 0.61, "photo": 0.70, "sketch": 0.74, "place": 0.66},
+    "test": {"bare": 0.60, "photo": 0.75, "sketch": 0.71, "place": 0.62},
+}
+
+
 def _look_at_study(call: Callable) -> None:
-    """The order of looks tells an honest study from one that cheats."""
-    candidates = ["bare", "photo", "sketch", "place"]
-    seen = {"validate": [], "test": []}
-    scores = {
-        "validate": {"bare": 0.61, "photo": 0.70, "sketch": 0.74, "place": 0.66},
-        "test": {"bare": 0.60, "photo": 0.75, "sketch": 0.71, "place": 0.62},
-    }
+    """Judge a study by which accuracies it asks for: an honest one asks for one of the test."""
+    asked = {"validate": [], "test": []}
 
-    def look(split: str) -> Callable[[str], float]:
-        def score(name: str) -> float:
-            if name not in candidates:
+    def accuracy_of(split: str) -> Callable[[str], float]:
+        def accuracy(name: str) -> float:
+            if name not in CANDIDATES:
                 raise Feedback(
-                    f"{split} takes the name of one candidate, such as 'bare', not "
-                    f"{describe(name)}."
+                    f"{split} takes the name of one candidate, such as 'bare', not"
+                    f" {describe(name)}."
                 )
-            seen[split].append(name)
-            return scores[split][name]
+            asked[split].append(name)
+            return ACCURACIES[split][name]
 
-        return score
+        return accuracy
 
-    given = call(list(candidates), look("validate"), look("test"))
-    start = f"for four candidates with accuracies of {describe(scores['validate'])} on validation:"
-    if len(seen["test"]) > 1:
+    given = call(list(CANDIDATES), accuracy_of("validate"), accuracy_of("test"))
+    start = (
+        f"for four candidates with accuracies of {describe(ACCURACIES['validate'])} on validation:"
+    )
+    if len(asked["test"]) > 1:
         raise Feedback(
-            f"{start} yours looked at the test set {len(seen['test'])} times, and should have"
+            f"{start} yours looked at the test set {len(asked['test'])} times, and should have"
             " looked once. Hint: whoever looks at more than one result on the test, and then"
             " chooses or tells the best, has trained on it; that is leaking the test set."
         )
+    _require_pair(start, given)
+    if missing := [name for name in CANDIDATES if name not in asked["validate"]]:
+        raise Feedback(
+            f"{start} yours never asked how good {', '.join(missing)} is on validation. Hint: the"
+            " choice is among all candidates."
+        )
+    _judge_choice(start, *given, tested=bool(asked["test"]))
+
+
+def _require_pair(start: str, given) -> None:
+    """Raise `Feedback` unless a study returned a name and a number."""
     if given is None:
         raise Feedback(
             f"{start} expected a pair, the name chosen and its accuracy on the test; yours gives"
@@ -115,39 +132,38 @@ def _look_at_study(call: Callable) -> None:
             f"{start} expected a pair, the name chosen and its accuracy on the test, in this order;"
             f" yours gives {describe(given)}. Hint: return name, accuracy."
         )
-    if missing := [name for name in candidates if name not in seen["validate"]]:
-        raise Feedback(
-            f"{start} yours never asked how good {', '.join(missing)} is on validation. Hint: the"
-            " choice is among all candidates."
-        )
-    name, value = given[0], as_plain(given[1])
+
+
+def _judge_choice(start: str, name: str, accuracy, tested: bool) -> None:
+    """Raise `Feedback` unless a study chose the best on validation and reports its test result."""
     if name != "sketch":
-        how = "the worst" if name == "bare" else "not the best"
+        rank = "the worst" if name == "bare" else "not the best"
         raise Feedback(
-            f"{start} expected the choice of 'sketch', yours is {name!r}, {how} on validation."
+            f"{start} expected the choice of 'sketch', yours is {name!r}, {rank} on validation."
             " Hint: which of the four numbers above should decide?"
         )
-    if not seen["test"]:
+    if not tested:
         raise Feedback(
-            f"{start} yours never looked at the test, and reports {describe(given[1])}. Hint: the "
-            f"best"
-            " of several looks at validation is partly luck; a fresh look is what may be reported."
+            f"{start} yours never looked at the test, and reports {describe(accuracy)}. Hint: the"
+            " best of several looks at validation is partly luck; a fresh look is what may be"
+            " reported."
         )
-    if not agree(value, np.asarray(0.71)):
+    if not agree(as_plain(accuracy), np.asarray(0.71)):
         raise Feedback(
             f"{start} expected 0.71, what the chosen one scores on the test; yours reports"
-            f" {describe(given[1])}. Hint: report the look at the test as it is, neither averaged "
-            f"with"
-            " another nor the better of two."
+            f" {describe(accuracy)}. Hint: report the look at the test as it is, neither averaged"
+            " with another nor the better of two."
         )
 
 
+# In the short functions below, m is the model, la and te are labels and templates; f are features,
+# v the vectors of the classes, s a scale; h and n are hits and tries.
 HW2 = {
     "hw2.classifier": Check(
-        "classifier(model, labels, templates)",
-        "(C, E) vectors of length 1, one for each label",
-        lambda m, labels, templates: unit_vectors(_grid(m, labels, templates).mean(1)),
-        lambda: {
+        form="classifier(model, labels, templates)",
+        gives="(C, E) vectors of length 1, one for each label",
+        right=lambda m, labels, templates: unit_vectors(_grid(m, labels, templates).mean(1)),
+        cases=lambda: {
             "two labels, two templates": (
                 ToyModel(3),
                 ["a dog", "a bus"],
@@ -165,7 +181,7 @@ HW2 = {
             ),
             "one template": (ToyModel(), ["x", "y"], ["{} z"]),
         },
-        {
+        mistakes={
             "the mean of vectors of length 1 is shorter than 1; the missing normalisation comes "
             "after the mean": [
                 lambda m, la, te: _grid(m, la, te).mean(1),
@@ -199,15 +215,15 @@ HW2 = {
         },
     ),
     "hw2.probabilities": Check(
-        "probabilities(features, vectors, scale)",
-        "the (N, C) probabilities of C classes for each of N pictures",
-        lambda f, v, s: (s * f @ v.T).softmax(1),
-        lambda: {
+        form="probabilities(features, vectors, scale)",
+        gives="the (N, C) probabilities of C classes for each of N pictures",
+        right=lambda f, v, s: (s * f @ v.T).softmax(1),
+        cases=lambda: {
             "two pictures, two classes": (*map(unit_vectors, SMALL), 2.0),
             "three pictures, four classes": (*map(unit_vectors, random_pairs(3, 4, 5)), 5.0),
             "five and five": (*map(unit_vectors, random_pairs(5, 5, 6)), 20.0),
         },
-        {
+        mistakes={
             "the softmax is over the wrong axis: the classes of one picture should add up to 1, "
             "not the pictures of one class": [lambda f, v, s: (s * f @ v.T).softmax(0)],
             "the scale makes no difference to yours": [lambda f, v, s: (f @ v.T).softmax(1)],
@@ -240,16 +256,16 @@ HW2 = {
         },
     ),
     "hw2.interval": Check(
-        "interval(hits, n)",
-        "the two ends of Wilson's 95 % interval, between 0 and 1",
-        wilson,
-        lambda: {
+        form="interval(hits, n)",
+        gives="the two ends of Wilson's 95 % interval, between 0 and 1",
+        right=wilson,
+        cases=lambda: {
             "7 of 10": (7, 10),
             "none of 20": (0, 20),
             "all of 12": (12, 12),
             "333 of 400": (333, 400),
         },
-        {
+        mistakes={
             "p plus or minus 1.96 standard errors is too sure of itself with few pictures: it "
             "says of 20 failures in 20 tries that success is impossible. Use the formula in the "
             "text": [
@@ -293,8 +309,8 @@ HW2 = {
         },
     ),
     "hw2.study": Check(
-        "study(candidates, validate, test)",
-        "the name that was best on validation, and the accuracy of one look at the test",
+        form="study(candidates, validate, test)",
+        gives="the name that was best on validation, and the accuracy of one look at the test",
         look=_look_at_study,
     ),
 }

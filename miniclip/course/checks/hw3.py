@@ -12,71 +12,71 @@ from torch import Tensor
 from miniclip.course.checks.cases import SMALL, random_numbers
 from miniclip.course.checks.judging import Check, Feedback, as_plain, describe
 
+# Six tulips, four roses and two lotuses.
+TARGETS = np.array("tulip rose tulip lotus rose tulip lotus rose tulip rose tulip tulip".split())
+
+
+def _draw_rows(call: Callable, start: str, shots: int, seed: int) -> np.ndarray:
+    """Call a student's `few_rows`, and raise `Feedback` unless it returns row numbers."""
+    targets = TARGETS.copy()
+    given = call(targets, shots, seed)
+    if not (targets == TARGETS).all():
+        raise Feedback(
+            f"{start} afterwards targets is no longer what it was. Hint: shuffling in place"
+            " changes what the caller still needs; make something new instead."
+        )
+    rows = as_plain(given)
+    if given is None:
+        raise Feedback(
+            f"{start} expected six row numbers, yours gives None. Hint: is there a `return`?"
+        )
+    if (
+        not isinstance(rows, np.ndarray)
+        or np.asarray(given if not isinstance(given, Tensor) else rows).dtype == bool
+    ):
+        raise Feedback(
+            f"{start} expected the numbers of six rows, yours gives {describe(given)[:80]}. Hint:"
+            " which rows, not which labels and not a mask."
+        )
+    if (
+        rows.ndim != 1
+        or not (rows == rows.round()).all()
+        or rows.min(initial=0) < 0
+        or rows.max(initial=0) >= len(TARGETS)
+    ):
+        raise Feedback(
+            f"{start} expected whole numbers from 0 to 11 in one row, yours gives"
+            f" {describe(given)}."
+        )
+    return rows.astype(int)
+
 
 def _look_at_few(call: Callable) -> None:
-    """Properties of a draw: so many of each class, none twice, by the seed alone."""
-    targets = np.array(
-        [
-            "tulip",
-            "rose",
-            "tulip",
-            "lotus",
-            "rose",
-            "tulip",
-            "lotus",
-            "rose",
-            "tulip",
-            "rose",
-            "tulip",
-            "tulip",
-        ]
-    )
-    start = f"for targets = {describe(targets.tolist())} and shots = 2:"
-
-    def draw(shots: int, seed: int) -> np.ndarray:
-        own = targets.copy()
-        given = call(own, shots, seed)
-        if not (own == targets).all():
-            raise Feedback(
-                f"{start} afterwards targets is no longer what it was. Hint: shuffling in place"
-                " changes what the caller still needs; make something new instead."
-            )
-        rows = as_plain(given)
-        if given is None:
-            raise Feedback(
-                f"{start} expected six row numbers, yours gives None. Hint: is there a `return`?"
-            )
-        if (
-            not isinstance(rows, np.ndarray)
-            or np.asarray(given if not isinstance(given, Tensor) else rows).dtype == bool
-        ):
-            raise Feedback(
-                f"{start} expected the numbers of six rows, yours gives {describe(given)[:80]}. "
-                f"Hint:"
-                " which rows, not which labels and not a mask."
-            )
-        if (
-            rows.ndim != 1
-            or not (rows == rows.round()).all()
-            or rows.min(initial=0) < 0
-            or rows.max(initial=0) >= len(targets)
-        ):
-            raise Feedback(
-                f"{start} expected whole numbers from 0 to 11 in one row, yours gives"
-                f" {describe(given)}."
-            )
-        return rows.astype(int)
-
+    """Judge a draw: as many rows of each class as asked for, none twice, decided by the seed."""
+    start = f"for targets = {describe(TARGETS.tolist())} and shots = 2:"
+    draw = lambda shots, seed: _draw_rows(call, start, shots, seed)
     rows = draw(2, 0)
-    counts = {str(name): int((targets[rows] == name).sum()) for name in np.unique(targets)}
+    _look_at_counts(start, rows, draw)
+    _look_at_seeds(start, rows, draw)
+    one_of_each = {tuple(sorted(TARGETS[draw(1, seed)])) for seed in range(4)}
+    if len(one_of_each) != 1 or len(draw(1, 0)) != 3:
+        raise Feedback(
+            f"{start[:-1]}, but with shots = 1: expected three rows, one of each class, yours takes"
+            f" {draw(1, 0).tolist()}."
+        )
+
+
+def _look_at_counts(start: str, rows: np.ndarray, draw: Callable) -> None:
+    """Two rows of each class, and no row twice."""
+    counts = {str(name): int((TARGETS[rows] == name).sum()) for name in np.unique(TARGETS)}
     if len(rows) == 2:
         raise Feedback(
             f"{start} yours takes {len(rows)} rows in all. Hint: shots are pictures of each class,"
             " not of all classes together."
         )
-    if len(set(rows.tolist())) < len(rows) or len(set(draw(2, 5).tolist())) < 6 > len(
-        set(draw(2, 6).tolist())
-    ):
+    repeats = len(set(rows.tolist())) < len(rows)
+    # With replacement a draw may have no row twice by luck, so two more seeds are tried.
+    if repeats or all(len(set(draw(2, seed).tolist())) < 6 for seed in (5, 6)):
         raise Feedback(
             f"{start} yours takes a row twice: {rows.tolist()}. Hint: draw without replacement; the"
             " same picture twice is one picture."
@@ -86,6 +86,10 @@ def _look_at_few(call: Callable) -> None:
             f"{start} expected two of each class, yours takes {counts}. Hint: draw within each"
             " class by itself."
         )
+
+
+def _look_at_seeds(start: str, rows: np.ndarray, draw: Callable) -> None:
+    """The same seed gives the same rows, other seeds give others."""
     if sorted(rows) != sorted(draw(2, 0)):
         raise Feedback(
             f"{start} the same seed gives other rows the second time. Hint: nobody can repeat such"
@@ -95,14 +99,6 @@ def _look_at_few(call: Callable) -> None:
         raise Feedback(
             f"{start} other seeds give the same rows. Hint: the first pictures of a class may be"
             " alike; let the seed decide which."
-        )
-    if (
-        len({tuple(sorted(targets[draw(1, seed)])) for seed in range(4)}) != 1
-        or len(draw(1, 0)) != 3
-    ):
-        raise Feedback(
-            f"{start[:-1]}, but with shots = 1: expected three rows, one of each class, yours takes"
-            f" {draw(1, 0).tolist()}."
         )
 
 
@@ -115,7 +111,11 @@ def _scaled(
     power: float = 1,
     axis: int = 0,
 ):
-    """Both standardised, each by the statistics of the set that is named."""
+    """Standardise both sets, each by the statistics of `of_train` and `of_test`.
+
+    By default these are those of the training set, which is right. `power` 0 leaves out the
+    division, 2 divides by the variance.
+    """
 
     def scale(x: np.ndarray, by: np.ndarray) -> np.ndarray:
         spread = by.std(axis=axis, ddof=ddof, keepdims=True) ** power
@@ -130,26 +130,30 @@ def _scaled(
 
 
 def _zero_divided(train: np.ndarray, test: np.ndarray, ddof: int = 0):
+    """A wrong `standardize` that divides a feature that never changes by 0."""
     with np.errstate(all="ignore"):
         return tuple((x - train.mean(0)) / train.std(0, ddof=ddof) for x in (train, test))
 
 
 def _features(n: int, m: int, d: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Random features of n training and m test pictures, (n, d) and (m, d)."""
     rng = np.random.default_rng(seed)
     return rng.normal(2, 3, (n, d)), rng.normal(-1, 2, (m, d))
 
 
 def _constant(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The same sets, with a feature that never changes in training."""
     train[:, 1] = 4.0
     return train, test
 
 
 def _logistic(x: Tensor, y: Tensor, w: Tensor, dim: int = 1, hot: float = 1) -> Tensor:
-    """(C, D): the sum over pictures of (p - y) x."""
+    """The sum over pictures of (p - y) x, (C, D); `hot` 0 leaves out the targets y."""
     return ((x @ w.T).softmax(dim) - hot * F.one_hot(y, len(w))).T @ x
 
 
 def _blend(before: dict, after: dict, share: float, first: float | None = None) -> dict:
+    """`share` of the second weights and `first` of the first, by default the rest."""
     first = 1 - share if first is None else first
     return {
         name: (
@@ -162,6 +166,7 @@ def _blend(before: dict, after: dict, share: float, first: float | None = None) 
 
 
 def _weights(seed: int, count: int) -> dict[str, Tensor]:
+    """Weights by name, as a `state_dict` has them; `batches` is a whole number."""
     return {
         "weight": random_numbers(2, 2, seed=seed),
         "bias": random_numbers(3, seed=seed + 1),
@@ -169,18 +174,21 @@ def _weights(seed: int, count: int) -> dict[str, Tensor]:
     }
 
 
+# In the short functions below, a and b are the two sets (of features, or of weights), ddof=1 is
+# the standard deviation with n - 1; x are features, y targets, w weights, s a share.
 HW3 = {
     "hw3.few_rows": Check(
-        "few_rows(targets, shots, seed)",
-        "row numbers, as many of each class as there are shots, none twice, decided by the seed",
+        form="few_rows(targets, shots, seed)",
+        gives="row numbers, as many of each class as there are shots, none twice, decided by the"
+        " seed",
         look=_look_at_few,
     ),
     "hw3.standardize": Check(
-        "standardize(train, test)",
-        "both sets, each feature moved and scaled so that on the training set its mean is 0 and its"
-        " standard deviation 1",
-        _scaled,
-        lambda: {
+        form="standardize(train, test)",
+        gives="both sets, each feature moved and scaled so that on the training set its mean is 0"
+        " and its standard deviation 1",
+        right=_scaled,
+        cases=lambda: {
             "three rows and two": (
                 np.array([[1.0, 10.0], [2.0, 20.0], [6.0, 60.0]]),
                 np.array([[2.0, 0.0], [3.0, 30.0]]),
@@ -189,7 +197,7 @@ HW3 = {
             "square": _features(5, 5, 5, 1),
             "a feature that never changes": _constant(*_features(6, 3, 3, 2)),
         },
-        {
+        mistakes={
             "the test is scaled by its own mean and spread; then the same picture would get other "
             "features in other company, and the test has leaked": [
                 lambda a, b: _scaled(a, b, of_test=b),
@@ -233,10 +241,10 @@ HW3 = {
         also=(lambda a, b: _scaled(a, b, ddof=1),),
     ),
     "hw3.gradient": Check(
-        "gradient(features, targets, weights)",
-        "the (C, D) derivative of the mean cross-entropy by the weights",
-        lambda x, y, w: _logistic(x, y, w) / len(x),
-        lambda: {
+        form="gradient(features, targets, weights)",
+        gives="the (C, D) derivative of the mean cross-entropy by the weights",
+        right=lambda x, y, w: _logistic(x, y, w) / len(x),
+        cases=lambda: {
             "two pictures, two classes": (
                 SMALL[0],
                 torch.tensor([0, 1]),
@@ -253,7 +261,7 @@ HW3 = {
                 random_numbers(4, 4, seed=3),
             ),
         },
-        {
+        mistakes={
             "the loss is a mean over pictures; yours is a sum": [_logistic],
             "the mean is over pictures, not over pictures and classes, and not over classes": [
                 lambda x, y, w: _logistic(x, y, w) / (len(x) * len(w)),
@@ -283,16 +291,16 @@ HW3 = {
         hint="compare with the difference of two losses, one weight moved by 0.001",
     ),
     "hw3.average": Check(
-        "average(before, after, share)",
-        "weights between two sets of them, by name: (1 - share) of the first and share of the"
+        form="average(before, after, share)",
+        gives="weights between two sets of them, by name: (1 - share) of the first and share of the"
         " second; whole numbers from the second",
-        _blend,
-        lambda: {
+        right=_blend,
+        cases=lambda: {
             "one number each": ({"w": torch.tensor([1.0])}, {"w": torch.tensor([3.0])}, 0.25),
             "three tensors, one of whole numbers": (_weights(0, 7), _weights(5, 12), 0.3),
             "nothing of the second": (_weights(2, 1), _weights(3, 2), 0.0),
         },
-        {
+        mistakes={
             "the share belongs to the second; in yours the two are swapped": [
                 lambda a, b, s: _blend(b, a, s),
                 lambda a, b, s: _blend(a, b, 1 - s),

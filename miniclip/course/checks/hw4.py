@@ -13,26 +13,28 @@ from miniclip.data.world import CONCEPTS, Scene
 SPECIES = len(CONCEPTS["flower"].art)
 
 
+def _make_pairs(call: Callable, start: str, n: int, seed: int) -> list[tuple[Scene, int]]:
+    """Call a student's `make_test`, and raise `Feedback` unless it returns pairs."""
+    given = call(n, seed)
+    if given is None:
+        raise Feedback(f"{start} expected a list, yours gives None. Hint: is there a `return`?")
+    if not isinstance(given, (list, tuple)) or not all(
+        isinstance(pair, (list, tuple)) and len(pair) == 2 and isinstance(pair[0], Scene)
+        for pair in given
+    ):
+        raise Feedback(
+            f"{start} expected a list of pairs (Scene, number of the species), yours gives"
+            f" {describe(given)[:80]}."
+        )
+    return [(scene, int(label)) for scene, label in given]
+
+
 def _look_at_scenes(call: Callable) -> None:
-    """Properties of a test: balanced, honest labels, nothing but the flower tells the species, by
-    the seed alone."""
+    """Judge a test: balanced, with right labels, decided by the seed, and with nothing but the
+    flower to tell the species by."""
     n = 12 * SPECIES
     start = f"for n = {n} and seed = 0:"
-
-    def make(seed: int) -> list[tuple[Scene, int]]:
-        given = call(n, seed)
-        if given is None:
-            raise Feedback(f"{start} expected a list, yours gives None. Hint: is there a `return`?")
-        if not isinstance(given, (list, tuple)) or not all(
-            isinstance(pair, (list, tuple)) and len(pair) == 2 and isinstance(pair[0], Scene)
-            for pair in given
-        ):
-            raise Feedback(
-                f"{start} expected a list of pairs (Scene, number of the species), yours gives"
-                f" {describe(given)[:80]}."
-            )
-        return [(scene, int(label)) for scene, label in given]
-
+    make = lambda seed: _make_pairs(call, start, n, seed)
     pairs = make(0)
     labels = np.array([label for _, label in pairs])
     if len(pairs) != n:
@@ -49,36 +51,47 @@ def _look_at_scenes(call: Callable) -> None:
             f" {next(len(found) for found in flowers if len(found) != 1)}. Hint: with two, which"
             " one is asked about?"
         )
-    drawn = np.array([found[0].variant for found in flowers])
-    if (labels == drawn + 1).all():
+    _look_at_labels(start, labels, np.array([found[0].variant for found in flowers]))
+    _look_at_seeds(start, pairs, make)
+    _look_at_variety(start, pairs, flowers, labels)
+
+
+def _look_at_labels(start: str, labels: np.ndarray, species: np.ndarray) -> None:
+    """The labels are the species that were drawn, and each species is there equally often."""
+    if (labels == species + 1).all():
         raise Feedback(
             f"{start} your labels run from 1 to {SPECIES}; they should be the places in the list,"
             " from 0. Hint: compare label and `variant` of the first scene."
         )
-    if (labels != drawn).any():
+    if (labels != species).any():
         raise Feedback(
             f"{start} the label of a scene is the `variant` of its flower; in"
-            f" {int((labels != drawn).sum())} of yours it is not. Hint: draw the species once, and"
-            " use it for both."
+            f" {int((labels != species).sum())} of yours it is not. Hint: draw the species once,"
+            " and use it for both."
         )
-    if len(set(np.bincount(labels, minlength=SPECIES))) > 1:
+    counts = np.bincount(labels, minlength=SPECIES)
+    if len(set(counts)) > 1:
         raise Feedback(
             f"{start} each of the {SPECIES} species should be there equally often; yours has"
-            f" {np.bincount(labels, minlength=SPECIES).tolist()}. Hint: if one species is half of"
+            f" {counts.tolist()}. Hint: if one species is half of"
             " the test, always naming that one is right half of the time. Deal them out in turn"
             " instead of by chance."
         )
-    if [repr(scene) for scene, _ in make(0)] != [repr(scene) for scene, _ in pairs]:
+
+
+def _look_at_seeds(start: str, pairs: list, make: Callable[[int], list]) -> None:
+    """The same seed gives the same scenes, another seed gives others."""
+    drawn = lambda pairs: [repr(scene) for scene, _ in pairs]
+    if drawn(make(0)) != drawn(pairs):
         raise Feedback(
             f"{start} the same seed gives other scenes the second time. Hint: nobody can repeat"
             " such a test; make random.Random(seed) inside the function and use nothing else."
         )
-    if [repr(scene) for scene, _ in make(1)] == [repr(scene) for scene, _ in pairs]:
+    if drawn(make(1)) == drawn(pairs):
         raise Feedback(
             f"{start} another seed gives the same scenes. Hint: then pictures to choose by and"
             " pictures to test by would be the same; give the seed to random.Random."
         )
-    _look_at_variety(start, pairs, flowers, labels)
 
 
 def _look_at_variety(start: str, pairs: list, flowers: list, labels: np.ndarray) -> None:
@@ -96,8 +109,8 @@ def _look_at_variety(start: str, pairs: list, flowers: list, labels: np.ndarray)
                 " rest of the world."
             )
         if all(
-            len({value for value, label in zip(values, labels) if label == one}) == 1
-            for one in range(SPECIES)
+            len({value for value, label in zip(values, labels) if label == number}) == 1
+            for number in range(SPECIES)
         ):
             raise Feedback(
                 f"{start} in yours the {what} alone tells the species. Hint: a model could be right"
@@ -106,33 +119,41 @@ def _look_at_variety(start: str, pairs: list, flowers: list, labels: np.ndarray)
 
 
 def _per_class(top: Callable, bottom: Callable) -> Callable:
-    """A share for each class, 0 where the whole is empty."""
+    """A function of guesses, right classes and their number that gives a share for each class.
+
+    For each class, `top` and `bottom` say of which pictures the share's numerator and denominator
+    count; a class with an empty denominator gets 0.
+    """
     return lambda g, r, c: np.array(
         [top(g == k, r == k).sum() / max(1, bottom(g == k, r == k).sum()) for k in range(c)]
     )
 
 
-_both, _right, _guessed = np.logical_and, lambda g, r: r, lambda g, r: g
-
-
+# For one class: which pictures were guessed to be of it (g) and really are of it (r).
+_both = np.logical_and
+_right = lambda g, r: r
+_guessed = lambda g, r: g
 _all = lambda g, r: np.ones(len(r), bool)
 
 
 def _paired(
     before: np.ndarray, after: np.ndarray, z: float = 1.96, power: float = 0.5, ddof: int = 0
 ) -> tuple[float, float, float]:
+    """The mean change of each picture, and the ends of its interval."""
     change = after.astype(float) - before.astype(float)
     arm = z * change.std(ddof=ddof) / len(change) ** power
     return change.mean(), change.mean() - arm, change.mean() + arm
 
 
 def _unpaired(before: np.ndarray, after: np.ndarray, ddof: int = 0) -> tuple[float, float, float]:
+    """The interval of two independent sets of pictures, which is too wide here."""
     difference = after.mean() - before.mean()
     arm = 1.96 * math.sqrt((before.var(ddof=ddof) + after.var(ddof=ddof)) / len(before))
     return difference, difference - arm, difference + arm
 
 
 def _hits(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Which of n pictures are right before and after a repair, at random but not independently."""
     rng = np.random.default_rng(seed)
     before = rng.random(n) < 0.3
     return before, np.where(rng.random(n) < 0.6, before, rng.random(n) < 0.9)
@@ -145,41 +166,41 @@ def _verdict(
     good=lambda t, m: t[1] > 0,
     safe=lambda o, m: all(one[1] > -m for one in o.values()),
 ) -> str:
-    return (
-        "not repaired"
-        if not good(target, margin)
-        else "repaired"
-        if safe(others, margin)
-        else "broken"
-    )
+    """The verdict on a repair; wrong functions ask something else of the target (`good`) or of the
+    other abilities (`safe`)."""
+    if not good(target, margin):
+        return "not repaired"
+    return "repaired" if safe(others, margin) else "broken"
 
 
 def _list_of(others: Mapping, place: int) -> list[float]:
+    """The differences (place 0), lower ends (1) or upper ends (2) of all others."""
     return [one[place] for one in others.values()]
 
 
-GOOD, SAFE, WORSE, UNSURE, SLIGHT, BETTER = (
-    (0.40, 0.30, 0.50),
-    (0.00, -0.01, 0.01),
-    (-0.08, -0.11, -0.05),
-    (0.01, -0.06, 0.08),
-    (-0.010, -0.018, -0.002),
-    (0.20, 0.10, 0.30),
-)
+# Changes of an ability: the difference and the two ends of its interval.
+GOOD = (0.40, 0.30, 0.50)
+SAFE = (0.00, -0.01, 0.01)
+WORSE = (-0.08, -0.11, -0.05)
+UNSURE = (0.01, -0.06, 0.08)
+SLIGHT = (-0.010, -0.018, -0.002)
+BETTER = (0.20, 0.10, 0.30)
 
-
+# In the short functions below, g and r are guessed and right classes, c how many classes there
+# are; b and a say which pictures are right before and after; t, o and m are target, others and
+# margin.
 HW4 = {
     "hw4.make_test": Check(
-        "make_test(n, seed)",
-        f"n pairs (Scene, species), each of the {SPECIES} species equally often, and nothing but"
-        " the flower to tell it by",
+        form="make_test(n, seed)",
+        gives=f"n pairs (Scene, species), each of the {SPECIES} species equally often, and nothing"
+        " but the flower to tell it by",
         look=_look_at_scenes,
     ),
     "hw4.recall": Check(
-        "recall(guesses, right, classes)",
-        "for each class, the share of its pictures that were guessed right, (C,)",
-        _per_class(_both, _right),
-        lambda: {
+        form="recall(guesses, right, classes)",
+        gives="for each class, the share of its pictures that were guessed right, (C,)",
+        right=_per_class(_both, _right),
+        cases=lambda: {
             "six pictures, three classes": (
                 np.array([0, 0, 1, 1, 0, 2]),
                 np.array([0, 0, 0, 1, 1, 2]),
@@ -196,7 +217,7 @@ HW4 = {
                 3,
             ),
         },
-        {
+        mistakes={
             "that is precision, the share of the guesses of a class that are right; asked for is "
             "the share of its pictures that are found": [
                 _per_class(_both, _guessed),
@@ -239,10 +260,11 @@ HW4 = {
         },
     ),
     "hw4.change": Check(
-        "change(before, after)",
-        "by how much the share of right answers changed, and the two ends of its 95 % interval",
-        _paired,
-        lambda: {
+        form="change(before, after)",
+        gives="by how much the share of right answers changed, and the two ends of its 95 %"
+        " interval",
+        right=_paired,
+        cases=lambda: {
             "eight pictures": (
                 np.array([1, 0, 0, 1, 0, 0, 1, 0], bool),
                 np.array([1, 1, 0, 1, 1, 0, 0, 1], bool),
@@ -250,7 +272,7 @@ HW4 = {
             "sixty": _hits(60, 0),
             "two hundred": _hits(200, 1),
         },
-        {
+        mistakes={
             "after minus before, so that better is positive; yours is the other way round": [
                 lambda b, a: _paired(a, b),
                 lambda b, a: _paired(a, b, ddof=1),
@@ -304,10 +326,10 @@ HW4 = {
         also=(lambda b, a: _paired(b, a, ddof=1),),
     ),
     "hw4.verdict": Check(
-        "verdict(target, others, margin)",
-        "'not repaired', 'broken' or 'repaired'",
-        _verdict,
-        lambda: {
+        form="verdict(target, others, margin)",
+        gives="'not repaired', 'broken' or 'repaired'",
+        right=_verdict,
+        cases=lambda: {
             "a clear gain, the others as before": (GOOD, {"things": SAFE, "colours": SAFE}, 0.03),
             "a gain that may be chance": ((0.04, -0.02, 0.10), {"things": SAFE}, 0.03),
             "a clear gain, but the first of two others fell": (
@@ -336,7 +358,7 @@ HW4 = {
             "a wide margin": (GOOD, {"things": UNSURE}, 0.2),
             "a loss": ((-0.3, -0.4, -0.2), {"things": SAFE}, 0.03),
         },
-        {
+        mistakes={
             "a gain counts when its whole interval is above 0; yours looks at the difference "
             "alone": [lambda t, o, m: _verdict(t, o, m, good=lambda t, m: t[0] > 0)],
             "a gain counts when its whole interval is above 0; yours looks at the upper end": [

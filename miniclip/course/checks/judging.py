@@ -47,7 +47,7 @@ class Check:
     """One function that students write.
 
     Args:
-        form: how it is called, such as "info_nce(logits)".
+        form: how it is called, such as "info_nce(images, texts, temperature)".
         gives: what it returns, in words.
         right: a right function; None if `look` judges instead.
         cases: makes the hidden inputs, a tuple of arguments by the name of the case; the first is
@@ -75,7 +75,7 @@ class Check:
         return self.form[self.form.index("(") + 1 : -1].split(", ")
 
 
-def refuse_unwritten(task: Check, given) -> None:
+def require_signature(task: Check, given) -> None:
     """Raise `Feedback` if something is not a function with the right number of arguments."""
     if not callable(given):
         raise Feedback(
@@ -219,24 +219,12 @@ def compare_results(task: Check, call: Callable) -> None:
     Raises:
         Feedback: if the results are not right, or if the function changes its arguments.
     """
-    cases, given, changed = task.cases(), {}, []
-    for name, arguments in cases.items():
-        own = copy.deepcopy(arguments)
-        try:
-            given[name] = as_plain(call(*own))
-        except NotWritten:
-            raise
-        except Feedback as told:
-            raise Feedback(f"{told} That was with {_inputs(task, name, arguments)[:-1]}.") from None
-        changed += [
-            task.names[i]
-            for i, (a, b) in enumerate(zip(own, arguments))
-            if not callable(a) and not agree(as_plain(a), as_plain(b))
-        ]
+    cases = task.cases()
+    given, changed = _given_results(task, cases, call)
     right = _results(cases, task.right)
     accepted = any(
-        all(agree(given[name], ours[name]) for name in cases)
-        for ours in (right, *(_results(cases, also) for also in task.also))
+        all(agree(given[name], expected[name]) for name in cases)
+        for expected in (right, *(_results(cases, also) for also in task.also))
     )
     if accepted and changed:
         raise Feedback(
@@ -246,20 +234,48 @@ def compare_results(task: Check, call: Callable) -> None:
         )
     if accepted:
         return
-    worst = next((name for name in cases if not agree(given[name], right[name])), next(iter(cases)))
+    name = next((name for name in cases if not agree(given[name], right[name])), next(iter(cases)))
+    if hint := _hint_for(task, cases, given):
+        raise Feedback(
+            f"{_inputs(task, name, cases[name])} expected {describe(right[name])}, yours"
+            f" gives {describe(given[name])}. Hint: {hint}."
+        )
+    raise Feedback(_difference(task, name, cases[name], given[name], right[name]))
+
+
+def _given_results(task: Check, cases: dict[str, tuple], call: Callable) -> tuple[dict, list[str]]:
+    """What the student's function gives in each case, and which arguments it changed in place."""
+    given, changed = {}, []
+    for case, arguments in cases.items():
+        passed = copy.deepcopy(arguments)
+        try:
+            given[case] = as_plain(call(*passed))
+        except NotWritten:
+            raise
+        except Feedback as feedback:
+            raise Feedback(
+                f"{feedback} That was with {_inputs(task, case, arguments)[:-1]}."
+            ) from None
+        changed += [
+            name
+            for name, after, before in zip(task.names, passed, arguments)
+            if not callable(after) and not agree(as_plain(after), as_plain(before))
+        ]
+    return given, changed
+
+
+def _hint_for(task: Check, cases: dict[str, tuple], given: dict) -> str | None:
+    """The hint of the first wrong function that gives the student's results in every case."""
     for hint, functions in task.mistakes.items():
         for function in functions:
-            if all(
-                agree(given[name], theirs) for name, theirs in _results(cases, function).items()
-            ):
-                raise Feedback(
-                    f"{_inputs(task, worst, cases[worst])} expected {describe(right[worst])}, yours"
-                    f" gives {describe(given[worst])}. Hint: {hint}."
-                )
-    raise Feedback(_difference(task, worst, cases[worst], given[worst], right[worst]))
+            wrong = _results(cases, function)
+            if all(agree(given[name], wrong[name]) for name in cases):
+                return hint
+    return None
 
 
 def _inputs(task: Check, name: str, arguments: tuple) -> str:
+    """The name of a case and its arguments, as a sentence begins with them."""
     return (
         f"{name},"
         f" {', '.join(f'{key} = {describe(value)}' for key, value in zip(task.names, arguments))}:"
