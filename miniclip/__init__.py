@@ -45,28 +45,79 @@ __all__ = [
     "train",
     "zeroshot",
 ]
-# Notebooks use these by a short name: `from miniclip import answer, plots`. They are imported only
-# when they are asked for, because they need matplotlib, ipywidgets or scikit-learn, and a plain
-# `import miniclip` should need none of these.
-_SHORT = {
-    "answer": "miniclip.course.exercises:answer",
-    "baselines": "miniclip.evaluation.baselines",
-    "benchmarks": "miniclip.evaluation.benchmarks",
-    "challenges": "miniclip.evaluation.challenges",
-    "check": "miniclip.course.checks:check",
-    "exercises": "miniclip.course.exercises",
-    "plots": "miniclip.course.plots",
-    "probes": "miniclip.evaluation.probes",
-    "shifts": "miniclip.evaluation.shifts",
-    "studies": "miniclip.evaluation.studies",
-    "widgets": "miniclip.course.widgets",
+# Notebooks and homework import these from `miniclip` itself: `from miniclip import answer, plots`.
+# They are loaded only when they are asked for, because they need matplotlib, ipywidgets or
+# scikit-learn, and a plain `import miniclip` should need none of these.
+_MODULES = {
+    "baselines": "evaluation",
+    "benchmarks": "evaluation",
+    "challenges": "evaluation",
+    "exercises": "course",
+    "plots": "course",
+    "probes": "evaluation",
+    "shifts": "evaluation",
+    "studies": "evaluation",
+    "widgets": "course",
+}
+_NAMES = {
+    "course.checks": ("check",),
+    "course.exercises": ("answer",),
+    "data.world": ("COLORS", "CONCEPTS", "PLACES", "STARTER", "article"),
+    "data.world.captions": ("MODEL_NAMES",),
+    "evaluation.baselines": (
+        "Classifier",
+        "bag_of_words",
+        "captioner",
+        "evaluate_baseline",
+        "load_baseline",
+    ),
+    "evaluation.benchmarks": (
+        "CHOICE_SEED",
+        "TEST_SEED",
+        "ask",
+        "questions",
+        "scorer",
+        "single_objects",
+        "two_objects",
+    ),
+    "evaluation.challenges": (
+        "CHALLENGES",
+        "NUMBER_WORDS",
+        "Challenge",
+        "attributes",
+        "choose",
+        "digits",
+        "models",
+        "real",
+        "sides",
+        "written",
+    ),
+    "evaluation.probes": (
+        "average",
+        "features",
+        "few_shot",
+        "fine_tune",
+        "linear_probe",
+        "pixels",
+    ),
+    "evaluation.shifts": (
+        "HOME",
+        "NEW_COLORS",
+        "NEW_PLACES",
+        "PAINTABLE",
+        "SHIFTS",
+        "ask_all",
+        "shifted",
+        "which_thing",
+    ),
 }
 
 
 def __getattr__(name: str):
-    """Import what has a short name; Python calls this for names that are not found above."""
-    if name not in _SHORT:
-        raise AttributeError(f"module 'miniclip' has no attribute {name!r}")
-    module, _, member = _SHORT[name].partition(":")
-    found = importlib.import_module(module)
-    return getattr(found, member) if member else found
+    """Import a name of the tables above; Python calls this for names that it does not find."""
+    if name in _MODULES:
+        return importlib.import_module(f"miniclip.{_MODULES[name]}.{name}")
+    for module, names in _NAMES.items():
+        if name in names:
+            return getattr(importlib.import_module(f"miniclip.{module}"), name)
+    raise AttributeError(f"module 'miniclip' has no attribute {name!r}")

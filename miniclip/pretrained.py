@@ -346,9 +346,9 @@ def _read(file: Path) -> dict[str, Tensor]:
         if file.suffix == ".safetensors":
             with safe_open(file, "pt") as opened:
                 return {key: opened.get_tensor(key) for key in opened.keys()}
-        if tuple(map(int, torch.__version__.split(".")[:2])) < (2, 6):
-            raise ValueError(
-                f"{file} is a pickle, which PyTorch before 2.6 does not read safely, and this is "
+        if tuple(map(int, torch.__version__.split(".")[:2])) < (2, 10):
+            raise ValueError(  # CVE-2025-32434 and CVE-2026-24747 let such a file run code
+                f"{file} is a pickle, which PyTorch before 2.10 does not read safely, and this is "
                 f"{torch.__version__}; upgrade it, or convert the file to safetensors"
             )
         return torch.load(file, map_location="cpu", weights_only=True)

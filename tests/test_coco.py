@@ -54,13 +54,8 @@ class World:
     it was asked for."""
 
     def __init__(self):
-        self.photos, self.wrong, self.asked, self.delay, self.ranges = (
-            photos(),
-            {},
-            Counter(),
-            0.0,
-            [],
-        )
+        self.photos, self.wrong, self.delay = photos(), {}, 0.0
+        self.asked, self.times, self.ranges = Counter(), {}, []
         images = [
             {
                 "id": number,
@@ -121,10 +116,16 @@ def world(monkeypatch):
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
             world.asked[self.path] += 1
+            world.times.setdefault(self.path, []).append(time.monotonic())
             time.sleep(world.delay)
             ways = world.wrong.get(self.path) or world.wrong.get("*") or []
             way = (ways.pop(0) if isinstance(ways, list) else ways) if ways else None
             content = world.files.get(self.path)
+            if way == "later":
+                self.send_response(429)
+                self.send_header("Retry-After", "1")
+                self.send_header("Content-Length", "0")
+                return self.end_headers()
             if isinstance(way, int) or content is None:
                 return self.send_error(way or 404)
             kind, start = "image/jpeg", 0
@@ -279,6 +280,14 @@ def test_what_may_pass_is_tried_again(world, fetch):
         world.wrong[photo(number)] = way
     assert fetch().ids.tolist() == numbers[:12]
     assert [world.asked[photo(number)] for number in numbers[:6]] == [2, 2, 2, 2, 4, 1]
+
+
+def test_a_server_that_asks_for_patience_gets_it(world, fetch):
+    numbers = order(world.photos)
+    world.wrong[photo(numbers[0])] = ["later"]
+    fetch()  # with PATIENCE of a hundredth of a second, see above
+    first, second = world.times[photo(numbers[0])]
+    assert second - first >= 1
 
 
 def test_a_photo_that_is_gone_is_reported_and_left_out(world, fetch):

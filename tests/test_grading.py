@@ -269,7 +269,7 @@ def graded(tmp_path_factory):
         ("empty", 0, 0, "not written yet"),
         ("looping", 3, 2, "was stopped after 8 seconds"),
         ("sleeping", 3, 2, "was stopped after"),
-        ("crashing", 3, 0, "ended with code 3, in cell 4"),
+        ("crashing", 3, 0, "its kernel died in cell 4"),
         ("leaving", 3, 2, "SystemExit"),
         ("cheating", 0, 0, "the function itself"),
         ("cheating", 0, 0, "another number was hidden"),

@@ -2,31 +2,26 @@
 submissions is graded into a CSV file.
 
 Notebooks carry nbgrader's metadata, so nbgrader can be used as well. A submission runs with the
-student's code and the solution's own checks, in a process of its own with a time limit. That
+student's code and the solution's own checks, in a kernel of its own with a time limit. That
 protects the teacher from mistakes, not from malice: submissions are run as they are, so run them
 where nothing can be lost. See `notebooks/README.md`.
 """
 
 from __future__ import annotations
 
-import _thread
 import copy
 import csv
 import hashlib
-import json
 import os
 import re
-import signal
-import subprocess
-import sys
 import tempfile
-import threading
-from contextlib import contextmanager
+import time
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
 HOMEWORK = Path(__file__).parents[2] / "notebooks" / "homework"
@@ -279,140 +274,74 @@ def merged(submission: NotebookNode, original: NotebookNode) -> NotebookNode:
 
 
 def _run(notebook: NotebookNode, timeout: float) -> tuple[list[dict], str]:
-    """Run the code cells in a process of their own. Returns the result of each cell, and what
-    happened to the process."""
+    """Run the code cells in a kernel of their own, in an empty folder.
+
+    Args:
+        notebook: a submission with the checks of the original.
+        timeout: seconds for all cells together; a single cell may take half of it.
+    Returns:
+        for each cell that was run: its number, the name of its check ("" for other cells), and a
+        sentence about what went wrong or None;
+        a sentence about what ended the run early, or "".
+    """
+    paths = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = os.environ | {"HF_HUB_OFFLINE": "1", "PYTHONPATH": os.pathsep.join(paths)}
     code = [
-        {
-            "cell": number,
-            "check": _marks(cell).grade_id if _is_check(cell) else "",
-            "source": cell.source,
-        }
-        for number, cell in enumerate(notebook.cells, 1)
-        if cell.cell_type == "code"
+        (number, cell) for number, cell in enumerate(notebook.cells, 1) if cell.cell_type == "code"
     ]
+    outcomes, deadline = [], time.monotonic() + timeout
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
-        task, report = Path(place) / "task.json", Path(place) / "report.jsonl"
-        task.write_text(json.dumps({"cells": code, "seconds": timeout / 2}), encoding="utf-8")
-        report.touch()
-        paths = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
-        environment = os.environ | {
-            "MPLBACKEND": "Agg",
-            "HF_HUB_OFFLINE": "1",
-            "PYTHONPATH": os.pathsep.join(paths),
-            "PYTHONIOENCODING": "utf-8",
-        }
-        options = {"start_new_session": True} if os.name == "posix" else {}
-        with open(Path(place) / "said.txt", "wb") as said:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "miniclip.course.grading", str(task), str(report)],
-                cwd=place,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=said,
-                stderr=said,
-                **options,
-            )
-            try:
-                problem = (
-                    ""
-                    if process.wait(timeout) == 0
-                    else f"the process ended with code {process.returncode}"
-                )
-            except subprocess.TimeoutExpired:
-                problem = f"it was stopped after {timeout:g} seconds"
-            finally:
-                _end(process)
-        outcomes = [json.loads(line) for line in report.read_text(encoding="utf-8").splitlines()]
-    if problem and len(outcomes) < len(code):
-        problem += f", in cell {code[len(outcomes)]['cell']}"
-    return outcomes, problem
+        client = NotebookClient(
+            notebook, kernel_name="python3", resources={"metadata": {"path": place}}
+        )
+        with client.setup_kernel(env=environment):
+            for number, cell in code:
+                name = _marks(cell).grade_id if _is_check(cell) else ""
+                seconds = min(timeout / 2, deadline - time.monotonic())
+                if seconds < 1:
+                    return outcomes, f"it was stopped after {timeout:g} seconds, in cell {number}"
+                if name:  # whatever the student has made of the name `check`
+                    cell.source = f"from miniclip import check\n{cell.source}"
+                try:
+                    error = _run_cell(client, cell, number, seconds)
+                except DeadKernelError:
+                    return outcomes, f"its kernel died in cell {number}"
+                outcomes.append({"cell": number, "check": name, "error": error})
+    return outcomes, ""
 
 
-def _end(process: subprocess.Popen) -> None:
-    """End a process, and everything it started where the system has process groups."""
-    if os.name == "posix":
-        try:
-            os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-    process.kill()
-    process.wait()
+def _run_cell(
+    client: NotebookClient, cell: NotebookNode, number: int, seconds: float
+) -> str | None:
+    """Run one cell, and interrupt it if it takes too long.
 
-
-@contextmanager
-def _limit(seconds: float):
-    """Interrupt the main thread after some seconds, as Ctrl-C does. On Windows that waits until a
-    call of the operating system returns."""
-    # A shell that starts programs in the background makes them ignore Ctrl-C; undo that.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    timer = threading.Timer(
-        seconds,
-        (
-            partial(os.kill, os.getpid(), signal.SIGINT)
-            if os.name == "posix"
-            else _thread.interrupt_main
-        ),
-    )
-    timer.daemon = True
-    timer.start()
+    Args:
+        client: runs the notebook.
+        cell: one of its code cells.
+        number: the cell's number, from 1.
+        seconds: how long it may take; nbclient counts whole seconds.
+    Returns:
+        a sentence about what went wrong, or None.
+    Raises:
+        DeadKernelError: if the kernel ended, by a crash or by the student's code.
+    """
+    client.timeout = int(seconds)
     try:
-        yield
-    finally:
-        timer.cancel()
+        client.execute_cell(cell, number - 1)
+    except CellTimeoutError:
+        client.km.interrupt_kernel()
+        return f"it was stopped after {int(seconds)} seconds"
+    except CellExecutionError as error:
+        return _tell(error, cell)
+    return None
 
 
-def work(task: Path, report: Path) -> None:
-    """Run each cell of a submission, and write its result down at once; this is what the process of
-    a submission does."""
-    from IPython.core.interactiveshell import InteractiveShell
-    from IPython.utils.capture import capture_output
-
-    from miniclip.course.exercises import check
-
-    plan, shell = (
-        json.loads(task.read_text(encoding="utf-8")),
-        InteractiveShell.instance(colors="NoColor"),
-    )
-    for cell in plan["cells"]:
-        if cell["check"]:
-            shell.user_ns["check"] = check  # whatever the student has made of it
-        said, error = "", None
-        try:
-            with capture_output() as captured, _limit(plan["seconds"]):
-                outcome = shell.run_cell(cell["source"])
-            said, error = captured.stdout, outcome.error_before_exec or outcome.error_in_exec
-        except (
-            BaseException
-        ) as raised:  # SystemExit from a student's code, or the limit between two cells
-            error = raised
-        with open(report, "a", encoding="utf-8") as file:
-            file.write(
-                json.dumps(
-                    {
-                        "cell": cell["cell"],
-                        "check": cell["check"],
-                        "error": None if error is None else _tell(error, said, plan["seconds"]),
-                    }
-                )
-                + "\n"
-            )
-
-
-def _tell(error: BaseException, said: str, seconds: float) -> str:
+def _tell(error: CellExecutionError, cell: NotebookNode) -> str:
     """What went wrong in a cell: the sentence of its check, or the error."""
+    said = "".join(output.text for output in cell.outputs if output.get("name") == "stdout")
     sentences = [line for line in said.splitlines() if line.startswith("✗")]
-    if isinstance(error, KeyboardInterrupt):
-        return f"it was stopped after {seconds:g} seconds"
     if sentences:
         return sentences[-1].removeprefix("✗").strip()
-    return (
-        "it is not written yet"
-        if isinstance(error, NotImplementedError)
-        else f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-    )
-
-
-if __name__ == "__main__":
-    work(Path(sys.argv[1]), Path(sys.argv[2]))
-    sys.stdout.flush()
-    os._exit(0)  # threads that never end must not keep the process
+    if error.ename == "NotImplementedError":
+        return "it is not written yet"
+    return f"{error.ename}: {' '.join(error.evalue.split())[:200]}"

@@ -8,6 +8,7 @@ slice of the table is again a data set. On disk it is a folder with `images.npy`
 from __future__ import annotations
 
 import errno
+import io
 import json
 import operator
 import os
@@ -351,18 +352,18 @@ def load(folder: str | Path) -> CaptionedImages:
 def npy_header(shape: Sequence[int]) -> bytes:
     """Make the header of an .npy file of uint8: 128 bytes for every shape.
 
-    Because its length does not depend on the shape, the pixels can be written first and the header
-    filled in at the end, when the number of rows is known.
+    NumPy leaves room for any number of rows, so the length does not depend on it. The pixels can be
+    written first and the header filled in at the end, when the number of rows is known.
 
     Args:
         shape: the array's shape.
     Returns:
         the first 128 bytes of the file.
     """
-    text = repr({"descr": "|u1", "fortran_order": False, "shape": tuple(map(int, shape))})
-    return (
-        b"\x93NUMPY\x01\x00" + (118).to_bytes(2, "little") + text.ljust(117).encode("ascii") + b"\n"
-    )
+    header = io.BytesIO()
+    description = {"descr": "|u1", "fortran_order": False, "shape": tuple(map(int, shape))}
+    np.lib.format.write_array_header_1_0(header, description)
+    return header.getvalue()
 
 
 def write_texts(

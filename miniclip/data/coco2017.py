@@ -15,7 +15,6 @@ import json
 import os
 import shutil
 import threading
-import time
 import zipfile
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -26,6 +25,8 @@ import numpy as np
 import requests
 from PIL import Image
 from tqdm.auto import tqdm
+from urllib3 import HTTPResponse, Retry
+from urllib3.exceptions import MaxRetryError, ProtocolError
 
 from miniclip.data.captioned import CaptionedImages, disk_full_explained, load
 from miniclip.data.folders import FLUSH, Report, Source, load_packed, pack_source
@@ -34,7 +35,7 @@ SERVER = "http://images.cocodataset.org"
 ANNOTATIONS = "annotations/annotations_trainval2017.zip"
 SPLITS = {"train2017": 118_287, "val2017": 5_000}
 TRIES = 6
-PATIENCE = 0.5  # seconds to wait before the second try; the wait doubles before each further try
+PATIENCE = 0.5  # seconds to wait before the third try; the wait doubles before each further try
 BUSY = (408, 425, 429, 500, 502, 503, 504)  # HTTP statuses for which trying again can help
 GONE = (404, 410)  # HTTP statuses which say that there is no such file
 CHUNK = 1 << 16  # bytes written at a time; when a download breaks off, less than this is lost
@@ -43,6 +44,19 @@ PHOTO_BYTES = 170_000  # approximate size of one of COCO's photos
 
 class Gone(Exception):
     """The server does not have this file, or has it no longer."""
+
+
+class Busy(Exception):
+    """The file did not come, or not whole, and trying again can help.
+
+    Args:
+        problem: the end of a sentence that starts with the file's address.
+        response: urllib3's response, if the server answered.
+    """
+
+    def __init__(self, problem: str, response: HTTPResponse | None = None):
+        super().__init__(problem)
+        self.response = response
 
 
 class Refused(ConnectionError):
@@ -71,8 +85,7 @@ class Server:
 
         Args:
             path: the file's path below the server's address.
-            check: a function of the bytes that raises a ValueError if something is wrong with them;
-                its message is the end of a sentence that starts with the file's address.
+            check: a function of the bytes that raises `Busy` if something is wrong with them.
             into: write the bytes to this file instead of returning them, and continue where an
                 earlier try stopped.
         Returns:
@@ -83,26 +96,30 @@ class Server:
             OSError: if the disk is full.
         """
         url = f"{self.url}/{path}"
-        for attempt in range(TRIES):
-            if attempt:
-                time.sleep(PATIENCE * 2 ** (attempt - 1))
+        retry = Retry(TRIES - 1, backoff_factor=PATIENCE / 2)  # waits 0, PATIENCE, 2 PATIENCE, ...
+        while True:
             try:
                 return self._once(url, check, into)
             except Refused:
                 raise
+            except Busy as error:
+                problem, response = str(error), error.response
             except (requests.RequestException, OSError) as error:
                 if error.errno == errno.ENOSPC:
                     raise
                 problem = f"cannot be reached or breaks off ({type(error).__name__})"
-            except ValueError as error:
-                problem = str(error)
-        raise ConnectionError(
-            f"{url} {problem}, {TRIES} times in a row; "
-            f"try the same command again later, it goes on from here"
-        )
+                response = None
+            try:
+                retry = retry.increment("GET", url, error=ProtocolError(problem))
+            except MaxRetryError:
+                raise ConnectionError(
+                    f"{url} {problem}, {TRIES} times in a row; "
+                    f"try the same command again later, it goes on from here"
+                ) from None
+            retry.sleep(response)  # as long as the server asks for (Retry-After), if it does
 
     def _once(self, url: str, check, into: Path | None) -> bytes:
-        """Try once to fetch a file; a ValueError says what failed in a way that may get better."""
+        """Try once to fetch a file; `Busy` says what failed in a way that may get better."""
         part = into.with_name(into.name + ".part") if into else None
         existing_bytes = part.stat().st_size if part is not None and part.exists() else 0
         with self.session.get(
@@ -114,7 +131,7 @@ class Server:
             # 416: the file has no bytes after those that we have, or it is another file by now.
             if response.status_code == 416 and existing_bytes:
                 part.unlink()
-                raise ValueError("has another length than before")
+                raise Busy("has another length than before")
             _check_status(response, url)
             expected = (
                 int(response.headers["Content-Length"])
@@ -150,15 +167,15 @@ class Server:
     @staticmethod
     def _check_length(received: int, expected: int | None) -> None:
         if expected is not None and received != expected:
-            raise ValueError(f"breaks off after {received:,} of {expected:,} bytes")
+            raise Busy(f"breaks off after {received:,} of {expected:,} bytes")
 
 
 def _check_status(response: requests.Response, url: str) -> None:
-    """Raise an error if a response is not the file: a ValueError if trying again can help."""
+    """Raise an error if a response is not the file: `Busy` if trying again can help."""
     if response.status_code in GONE:
         raise Gone(f"{url} is not there ({response.status_code})")
     if response.status_code in BUSY:
-        raise ValueError(f"answers {response.status_code}: the server is busy")
+        raise Busy(f"answers {response.status_code}: the server is busy", response.raw)
     if not response.ok:
         raise Refused(
             f"{url} answers {response.status_code} {response.reason}; "
@@ -166,7 +183,7 @@ def _check_status(response: requests.Response, url: str) -> None:
             f"Is the address right, and may you use it from here?"
         )
     if "html" in response.headers.get("Content-Type", ""):
-        raise ValueError("sends a web page instead of the file (a login page of the network?)")
+        raise Busy("sends a web page instead of the file (a login page of the network?)")
 
 
 def order(ids: Iterable[int]) -> list[int]:
@@ -328,7 +345,7 @@ def _is_photo(content: bytes) -> None:
         with Image.open(io.BytesIO(content)) as image:
             image.load()
     except Exception as error:
-        raise ValueError("sends something that is no whole photo") from error
+        raise Busy("sends something that is no whole photo") from error
 
 
 def coco(

@@ -501,7 +501,9 @@ class Unfinished:
     The journal is a file with the recipe in its first line and then one line for each photo. A line
     is written only when the photo's pixels have reached the disk, so the journal is never ahead of
     the pixels. After a power cut, everything behind the last complete line is cut off, and those
-    photos are read again.
+    photos are read again. The pixels are written as to any file and not through a memory map
+    (`numpy.lib.format.open_memmap`), since a full disk would then kill the process by a bus error
+    instead of raising an OSError.
 
     Args:
         out: folder of the packed data set; the work lies in its subfolder `unfinished`.

@@ -9,15 +9,17 @@ counted. This module needs the library `webdataset` (pip install -e .[shards]).
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import random
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader
 
 from miniclip.data.captioned import CaptionedImages
 from miniclip.data.folders import Report, square
@@ -123,10 +125,16 @@ class Shards:
 
     def _stream(self, paths: Sequence[str], workers: int) -> Iterator[tuple[np.ndarray, list[str]]]:
         """Yield images and captions in the order of the shards; broken ones go into the report."""
-        source = _Reader(list(paths), self.size)
-        if workers:
-            source = DataLoader(source, batch_size=None, num_workers=workers, prefetch_factor=64)
-        for name, pixels, texts, problem in source:
+        import webdataset as wds
+
+        pipeline = wds.DataPipeline(
+            wds.SimpleShardList(list(paths)),
+            wds.split_by_worker,
+            _samples,
+            wds.map(partial(_read, size=self.size)),
+        )
+        options = {"num_workers": workers, "prefetch_factor": 64} if workers else {}
+        for name, pixels, texts, problem in DataLoader(pipeline, batch_size=None, **options):
             self.report.add(name, problem or None, [])
             if not problem:
                 yield np.asarray(pixels), texts
@@ -144,29 +152,25 @@ class Shards:
         Raises:
             ValueError: if a whole epoch gives no image that can be read.
         """
-        rng, buffer, epoch = random.Random(f"shards {seed} {part}"), [], 0
-        rank, world_size = part
-        while True:
+        import webdataset as wds
+
+        # A buffer that holds everything gives a random order already; a larger one would only
+        # read the same images again before it gives the first.
+        buffer = min(self.buffer, max(1, self.pictures // part[1]))
+        rng = random.Random(f"shards {seed} {part}")
+        return wds.shuffle(buffer, initial=buffer, rng=rng)(self._epochs(seed, *part))
+
+    def _epochs(self, seed: str, rank: int, world_size: int) -> Iterator:
+        """The images of one epoch after the other; in each, the shards have another order."""
+        for epoch in itertools.count():
             order = list(self.paths)
             # All processes shuffle the shards in the same way, and then share them out.
             random.Random(f"order {seed} {epoch}").shuffle(order)
             kept_before = self.report.kept
-            workers = min(self.workers, len(order) // world_size)
-            for item in self._stream(order[rank::world_size], workers):
-                if len(buffer) < self.buffer:
-                    buffer.append(item)
-                    continue
-                position = rng.randrange(len(buffer))
-                buffer[position], item = item, buffer[position]
-                yield item
+            own = order[rank::world_size]
+            yield from self._stream(own, min(self.workers, len(own)))
             if self.report.kept == kept_before:
                 raise ValueError(f"a whole round through the shards gave no picture\n{self.report}")
-            # With fewer images than the buffer holds, nothing has been yielded yet: empty it.
-            if len(buffer) < self.buffer:
-                rng.shuffle(buffer)
-                while buffer:
-                    yield buffer.pop()
-            epoch += 1
 
 
 def _count(path: str, default: int) -> int:
@@ -190,39 +194,30 @@ def _count(path: str, default: int) -> int:
         return 0  # the report will say what is wrong with it when it is read
 
 
-class _Reader(IterableDataset):
-    """Reads shards one after the other; with several workers, each reads shards of its own.
+def _samples(shards: Iterable[dict]) -> Iterator[dict]:
+    """A stage of webdataset's pipeline: the samples of shards, and what is wrong with a shard as a
+    sample of its own, {"__key__": the end of the message, "broken": the kind of error}."""
+    import webdataset as wds
 
-    It yields for each image its name, its pixels (size, size, 3) uint8, its captions, and what is
-    wrong with it ("" if nothing is). A broken shard is reported in the same form.
-    """
+    broken: list[dict] = []
 
-    def __init__(self, paths: list[str], size: int):
-        self.paths, self.size = paths, size
+    def note(error: Exception) -> bool:
+        problem = f"broken shard ({type(error).__name__})"
+        broken.append({"__key__": str(error)[-100:], "broken": problem})
+        return True  # tells webdataset to go on reading
 
-    def __iter__(self) -> Iterator[tuple[str, np.ndarray, list[str], str]]:
-        import webdataset
-
-        broken: list[tuple[str, str]] = []
-
-        def note(error: Exception) -> bool:
-            broken.append((str(error)[-100:], f"broken shard ({type(error).__name__})"))
-            return True  # tells webdataset to go on reading
-
-        # The shards are already shared out among the processes, so no `nodesplitter` does it again.
-        # webdataset shares them out among the workers of this process.
-        for sample in webdataset.WebDataset(
-            self.paths, shardshuffle=False, nodesplitter=None, empty_check=False, handler=note
-        ):
-            yield from ((name, np.empty(0, np.uint8), [], problem) for name, problem in broken)
-            broken.clear()
-            yield _read(sample, self.size)
-        yield from ((name, np.empty(0, np.uint8), [], problem) for name, problem in broken)
+    for sample in wds.tarfile_to_samples(handler=note)(shards):
+        yield from broken
+        broken.clear()
+        yield sample
+    yield from broken
 
 
 def _read(sample: dict, size: int) -> tuple[str, np.ndarray, list[str], str]:
     """Read one sample of webdataset: its name, pixels, captions and what is wrong with it."""
     name, no_pixels = sample["__key__"], np.empty(0, np.uint8)
+    if "broken" in sample:
+        return name, no_pixels, [], sample["broken"]
     content = next((sample[suffix] for suffix in PICTURES if suffix in sample), None)
     if content is None:
         return name, no_pixels, [], "no picture"

@@ -55,7 +55,16 @@ class Challenge:
 
     @property
     def targets(self) -> np.ndarray:
-        """The right label of each picture (n,), for a linear probe."""
+        """The right label of each picture (n,), for a linear probe.
+
+        Raises:
+            ValueError: if the candidates of each picture are others, so that there are no labels.
+        """
+        if self.labels is None:
+            raise ValueError(
+                "the pictures of this challenge have candidates of their own and so no labels in "
+                "common; a linear probe needs labels"
+            )
         return np.array(self.labels)[self.right]
 
 
@@ -148,16 +157,16 @@ def models(noun: str, n: int = 300, size: int = 64, seed: int = 0) -> Challenge:
     return _make(n, size, f"models {noun}", seed, make_scene, names)
 
 
-def _spots(rng: Random, count: int, size: float, tries: int = 200) -> list[tuple[float, float]]:
+def _spots(rng: Random, count: int, size: float) -> list[tuple[float, float]]:
     """Places for things of one size at which they do not hide each other."""
-    spots: list[tuple[float, float]] = []
-    for _ in range(tries):
-        spot = rng.uniform(size / 2, 1 - size / 2), rng.uniform(size / 2, 1 - size / 2)
-        if all(max(abs(spot[0] - x), abs(spot[1] - y)) > size for x, y in spots):
-            spots.append(spot)
-        if len(spots) == count:
-            return spots
-    return _spots(rng, count, size)
+    while True:  # six things of the largest size that is asked for nearly always fit soon
+        spots: list[tuple[float, float]] = []
+        for _ in range(200):
+            spot = rng.uniform(size / 2, 1 - size / 2), rng.uniform(size / 2, 1 - size / 2)
+            if all(max(abs(spot[0] - x), abs(spot[1] - y)) > size for x, y in spots):
+                spots.append(spot)
+            if len(spots) == count:
+                return spots
 
 
 def counting(n: int = 300, size: int = 64, seed: int = 0) -> Challenge:

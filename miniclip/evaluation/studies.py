@@ -63,11 +63,8 @@ class Log:
     """
 
     def __init__(self, path: Path, models: Path | None = None):
-        self.path, self.models, self.parts = (
-            path,
-            models,
-            json.loads(path.read_text()) if path.is_file() else {},
-        )
+        self.path, self.models = path, models
+        self.parts = json.loads(path.read_text()) if path.is_file() else {}
 
     def part(self, name: str, measure: Callable[[], object]):
         """The result of a part (plain values), measured and written down if it was not before."""
@@ -83,11 +80,19 @@ class Log:
         """Save a trained model with weights in fp16, if models are to be kept."""
         if self.models is not None:
             path = self.models / f"{name}.safetensors"
-            (
+            if isinstance(model, Baseline):
                 save_baseline(model, path, {"study": study})
-                if isinstance(model, Baseline)
-                else save_checkpoint(model, path, {"study": study}, half=True)
-            )
+            else:
+                save_checkpoint(model, path, {"study": study}, half=True)
+
+
+OBJECTIVES = {  # name in the result file -> the training, and the name of the checkpoint
+    "contrast": (train, "contrastive"),
+    "contrast of bags": (contrast_of_bags, ""),
+    "bag of words": (bag_of_words, "bag-of-words"),
+    "language model": (captioner, "captioner"),
+}
+LEARNING_RATES = (5e-4, 1e-3, 2e-3, 4e-3)
 
 
 def figure_2(
@@ -109,66 +114,27 @@ def figure_2(
     # Pictures without labels, to measure what a baseline scores on any picture.
     spare = single_objects(world, min(100, tests), 48, CHOICE_SEED + 1)
 
-    def naming(pictures: CaptionedImages):
-        q = questions(pictures)["object"]
-
-        def score(model) -> dict[str, float]:
-            if not isinstance(model, Baseline):
-                return {
-                    "object": (
-                        evaluate(
-                            model, pictures, q.targets, q.labels, "a picture of {}.", q.names
-                        ).accuracy
-                    )
-                }
-            names = q.names if isinstance(model, Captioner) else q.labels
-            return {
-                "object": (
-                    evaluate_baseline(
-                        model, pictures, q.targets, q.labels, names, calibrate=spare
-                    ).accuracy
-                )
-            }
-
-        return score
-
-    def run(
-        objective: str, lr: float, seen: int, pictures: CaptionedImages, scores, keep: str = ""
-    ) -> list[dict]:
-        make = {
-            "contrast": train,
-            "contrast of bags": contrast_of_bags,
-            "bag of words": bag_of_words,
-            "language model": captioner,
-        }[objective]
-        model, history = make(
+    def run(objective: str, lr: float, keep: str = "", **options) -> list[dict]:
+        model, history = OBJECTIVES[objective][0](
             data,
             "nano",
-            seen=seen,
             recipe=Recipe(lr=lr, muon_lr=3 * lr),
-            eval_fn=naming(pictures),
-            eval_at=scores,
             precision=precision,
+            **options,
         )
         if keep:
             log.keep(keep, model, "figure 2")
         return [{key: row[key] for key in ("seen", "loss", "object")} for row in history.rows]
 
     def compare_rates(objective: str) -> dict[str, float]:
-        return {
-            str(lr): run(objective, lr, seen // 4, choice, 1)[-1]["object"]
-            for lr in (5e-4, 1e-3, 2e-3, 4e-3)
-        }
+        options = {"seen": seen // 4, "eval_fn": _naming(choice, spare), "eval_at": 1}
+        return {str(lr): run(objective, lr, **options)[-1]["object"] for lr in LEARNING_RATES}
 
-    for objective, name in (
-        ("contrast", "contrastive"),
-        ("contrast of bags", ""),
-        ("bag of words", "bag-of-words"),
-        ("language model", "captioner"),
-    ):
+    for objective, (_, name) in OBJECTIVES.items():
         rates = log.part(f"{objective}, rates", partial(compare_rates, objective))
         best = float(max(rates, key=rates.get))
-        log.part(objective, partial(run, objective, best, seen, test, LOOKS, name))
+        options = {"seen": seen, "eval_fn": _naming(test, spare), "eval_at": LOOKS}
+        log.part(objective, partial(run, objective, best, name, **options))
     log.part(
         "about",
         lambda: {
@@ -177,6 +143,30 @@ def figure_2(
             "precision": precision or "fp32",
         },
     )
+
+
+def _naming(
+    pictures: CaptionedImages, spare: CaptionedImages
+) -> Callable[[CLIP | Baseline], dict[str, float]]:
+    """What measures how well a model of any objective names the thing in each picture.
+
+    Args:
+        pictures: the test pictures.
+        spare: pictures without labels, to measure what a baseline scores on any picture.
+    Returns:
+        a function of a model to {"object": accuracy}.
+    """
+    q = questions(pictures)["object"]
+
+    def score(model: CLIP | Baseline) -> dict[str, float]:
+        if isinstance(model, Baseline):
+            names = q.names if isinstance(model, Captioner) else q.labels
+            found = evaluate_baseline(model, pictures, q.targets, q.labels, names, calibrate=spare)
+        else:
+            found = evaluate(model, pictures, q.targets, q.labels, "a picture of {}.", q.names)
+        return {"object": found.accuracy}
+
+    return score
 
 
 def robustness(

@@ -105,21 +105,9 @@ def train(
     optimizers[0].register_step_post_hook(partial(_clamp, model))
 
     def save(complete: bool) -> None:
-        if out is None or rank > 0:
-            return
-        notes = {
-            "run": run,
-            "step": loop.step,
-            "minutes": loop.spent(),
-            "history": loop.history.rows,
-        }
-        notes["losses"] = [loss.item() for loss in loop.losses]  # since the last row
-        try:
-            checkpoint.save(
-                model, out, notes, None if complete else optimizer_state(optimizers, model)
-            )
-        except OSError as error:  # a full disk must not cost what was learned
-            tqdm.write(str(error), file=sys.stderr)
+        if out is not None and rank == 0:
+            state = None if complete else optimizer_state(optimizers, model)
+            _save(model, out, run, loop, state)
 
     loop = Loop(
         model,
@@ -148,10 +136,14 @@ def train(
             model, objective, optimizers, rounding, recipe.clip_norm, record=recorded
         )
     else:
-
-        def take_step(batch: tuple[Tensor, Tensor]) -> Tensor:
-            return train_step(model, batch, objective, optimizers, rounding, recipe.clip_norm)
-
+        take_step = partial(
+            train_step,
+            model,
+            objective=objective,
+            optimizers=optimizers,
+            precision=rounding,
+            clip_norm=recipe.clip_norm,
+        )
     with distributed.death_explained(out):
         fit(model, batches, take_step, optimizers, loop, recipe)
         distributed.wait_for_all()  # nobody leaves while the first process still writes the file
@@ -202,6 +194,27 @@ def _loss(model: CLIP, recipe: Recipe) -> Callable[[Tensor, Tensor, Tensor], Ten
     if recipe.loss == "sigmoid":
         return lambda image, text, scale: sigmoid_loss(image, text, scale, model.logit_bias)
     return partial(info_nce_in_blocks, block=recipe.chunk_size) if recipe.chunk_size else info_nce
+
+
+def _save(
+    model: CLIP, out: str | Path, run: dict, loop: Loop, state: dict[str, Tensor] | None
+) -> None:
+    """Write a checkpoint: the model, where its training is, and the state of the optimizers.
+
+    The state is None when the training is complete. A full disk is told and does not end the
+    training: it must not cost what was learned.
+    """
+    notes = {
+        "run": run,
+        "step": loop.step,
+        "minutes": loop.spent(),
+        "history": loop.history.rows,
+        "losses": [loss.item() for loss in loop.losses],  # since the last row
+    }
+    try:
+        checkpoint.save(model, out, notes, state)
+    except OSError as error:
+        tqdm.write(str(error), file=sys.stderr)
 
 
 def _clamp(model: CLIP, *_) -> None:

@@ -133,18 +133,15 @@ class LossLab(Lab):
         self.data = data[: min(len(data), 400)]
         self.captions = [captions[0] for captions in self.data.captions]
         first = CaptionedImages(self.data.images, [[caption] for caption in self.captions])
-        self.images, self.texts = (
-            image_features(model, self.data),
-            caption_features(model, first)[0],
-        )
+        self.images = image_features(model, self.data)
+        self.texts = caption_features(model, first)[0]
         plain = [caption.lower().strip(".") for caption in self.captions]
         # Two pictures with the same caption, if there are any.
         self.same = next(
             ([plain.index(text), row] for row, text in enumerate(plain) if plain.index(text) < row),
             [0, 0],
         )
-        wide = ui.Layout(width="420px")
-        named = {"description_width": "110px"}
+        wide = {"layout": ui.Layout(width="420px"), "style": {"description_width": "110px"}}
         self.temperature = ui.FloatLogSlider(
             value=0.07,
             min=-2.3,
@@ -152,39 +149,28 @@ class LossLab(Lab):
             step=0.05,
             description="temperature",
             readout_format=".3f",
-            layout=wide,
-            style=named,
+            **wide,
         )
         self.batch = ui.IntSlider(
             value=min(6, len(self.data)),
             min=2,
             max=min(8, len(self.data)),
             description="batch size",
-            layout=wide,
-            style=named,
+            **wide,
         )
-        self.company = ui.Dropdown(
-            options={
-                "by chance": "chance",
-                "hard: alike": "hard",
-                "false: one caption, two pictures": "false",
-            },
-            description="negatives",
-            layout=wide,
-            style=named,
-        )
+        company = {
+            "by chance": "chance",
+            "hard: alike": "hard",
+            "false: one caption, two pictures": "false",
+        }
+        self.company = ui.Dropdown(options=company, description="negatives", **wide)
         self.show = ui.ToggleButtons(
             options=["cosine", "probability", "push"], style={"button_width": "110px"}
         )
         self.table, self.numbers = ui.HTML(), ui.HTML()
-        self.box = ui.VBox(
-            [
-                ui.HBox([ui.VBox([self.temperature, self.batch, self.company]), self.numbers]),
-                self.show,
-                self.message,
-                self.table,
-            ]
-        )
+        controls = ui.VBox([self.temperature, self.batch, self.company])
+        top = ui.HBox([controls, self.numbers])
+        self.box = ui.VBox([top, self.show, self.message, self.table])
         self._watch(self.temperature, self.batch, self.company, self.show)
 
     def rows(self) -> list[int]:

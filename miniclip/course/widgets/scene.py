@@ -45,16 +45,41 @@ def look_at_scene(
         classifiers: the result of `scene_classifiers`, if it is known already.
         size: height and width of the picture in pixels.
     """
-    features, said = (
-        image_features(model, scene.draw(size)[None]),
-        {},
-    )  # (1, E), once for all questions
+    features = image_features(model, scene.draw(size)[None])  # (1, E), once for all questions
+    said = {}
     for question, (labels, vectors) in (classifiers or scene_classifiers(model)).items():
         probabilities = (
             (inverse_temperature(model) * features @ vectors.T).softmax(dim=-1)[0].tolist()
         )
         said[question] = dict(sorted(zip(labels, probabilities), key=lambda pair: -pair[1]))
     return said
+
+
+def _thing_controls(number: int, noun: str, nouns: Sequence[str]) -> tuple[ui.Widget, ...]:
+    """The controls of thing `number` of a scene, from 0: noun, colour, x, y and size."""
+    which = ui.Dropdown(
+        options=("", *sorted(nouns)),
+        value=noun,
+        description=f"thing {number + 1}",
+        layout=ui.Layout(width="210px"),
+    )
+    color = ui.Dropdown(
+        options=("its own", *COLORS), value="its own", layout=ui.Layout(width="110px")
+    )
+    sliders = (
+        ui.FloatSlider(
+            value=value,
+            min=low,
+            max=1,
+            step=0.02,
+            description=name,
+            readout=False,
+            layout=ui.Layout(width="200px"),
+            style={"description_width": "40px"},
+        )
+        for name, value, low in (("x", 0.3 + 0.2 * number, 0), ("y", 0.65, 0), ("size", 0.45, 0.1))
+    )
+    return which, color, *sliders
 
 
 class SceneLab(Lab):
@@ -74,72 +99,26 @@ class SceneLab(Lab):
         size: int = 128,
     ):
         super().__init__()
-        self.model, self.size, self.classifiers = (
-            model,
-            size,
-            scene_classifiers(model, nouns, template),
-        )
-        short = ui.Layout(width="210px")
+        self.model, self.size = model, size
+        self.classifiers = scene_classifiers(model, nouns, template)
+        choices = {"place": tuple(PLACES), "style": STYLES, "weather": WEATHERS, "light": LIGHTS}
         self.place, self.style, self.weather, self.light = (
-            ui.Dropdown(options=options, description=name, layout=short)
-            for name, options in (
-                ("place", tuple(PLACES)),
-                ("style", STYLES),
-                ("weather", WEATHERS),
-                ("light", LIGHTS),
-            )
+            ui.Dropdown(options=options, description=name, layout=ui.Layout(width="210px"))
+            for name, options in choices.items()
         )
-        self.things = []
-        for number, noun in enumerate((nouns[0], "", "")):
-            self.things.append(
-                (
-                    ui.Dropdown(
-                        options=("", *sorted(nouns)),
-                        value=noun,
-                        description=f"thing {number + 1}",
-                        layout=short,
-                    ),
-                    ui.Dropdown(
-                        options=("its own", *COLORS),
-                        value="its own",
-                        layout=ui.Layout(width="110px"),
-                    ),
-                    *(
-                        ui.FloatSlider(
-                            value=value,
-                            min=low,
-                            max=1,
-                            step=0.02,
-                            description=name,
-                            readout=False,
-                            layout=ui.Layout(width="200px"),
-                            style={"description_width": "40px"},
-                        )
-                        for name, value, low in (
-                            ("x", 0.3 + 0.2 * number, 0),
-                            ("y", 0.65, 0),
-                            ("size", 0.45, 0.1),
-                        )
-                    ),
-                )
-            )
+        self.things = [
+            _thing_controls(number, noun, nouns) for number, noun in enumerate((nouns[0], "", ""))
+        ]
         self.shown, self.says = ui.HTML(), ui.HTML()
-        controls = ui.VBox(
-            [
-                ui.HBox([self.place, self.style]),
-                ui.HBox([self.weather, self.light]),
-                *(ui.HBox(row) for row in self.things),
-                self.message,
-            ]
-        )
-        self.box = ui.VBox([ui.HBox([controls, self.shown]), self.says])
-        self._watch(
-            self.place,
-            self.style,
-            self.weather,
-            self.light,
-            *(control for row in self.things for control in row),
-        )
+        lines = [
+            ui.HBox([self.place, self.style]),
+            ui.HBox([self.weather, self.light]),
+            *map(ui.HBox, self.things),
+            self.message,
+        ]
+        self.box = ui.VBox([ui.HBox([ui.VBox(lines), self.shown]), self.says])
+        of_things = (control for controls in self.things for control in controls)
+        self._watch(self.place, self.style, self.weather, self.light, *of_things)
 
     def scene(self) -> Scene:
         """The scene that the controls describe."""

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.table import Table
 
+from miniclip.tools import bench as measure
 from miniclip.tools.cli.options import AsJson, console
 from miniclip.tools.cli.report import make_table
 
@@ -55,75 +57,82 @@ def bench(
 ) -> None:
     """Measure speed on the CPU; training and inference beside open_clip and transformers where
     they are installed (pip install -e .[bench])."""
-    from miniclip.tools import bench as measure
-
     result: dict[str, dict] = {}
     for what in only or list(Bench):
         if what in (Bench.training, Bench.inference):
-            speeds = measure.speed(
-                preset, batch_size, rounds, what.value, memory=memory and what is Bench.training
-            )
-            result[what.value] = {name: asdict(speed) for name, speed in speeds.items()}
-            title = (
-                f"{what.value.capitalize()}, {preset}, {batch_size} pictures a step, "
-                f"medians of {rounds} rounds in turn"
-            )
-            rows = [
-                (
-                    name,
-                    f"{speed.images_per_second:,.0f}",
-                    f"{speed.images_per_second / speeds['miniclip fp32'].images_per_second:.2f}",
-                    f"{speed.gemm_share:.0%}" if speed.gemm_share else "",
-                    f"{speed.memory:.0f} MB" if speed.memory else "",
-                )
-                for name, speed in speeds.items()
-            ]
-            table = make_table(
-                title,
-                ("model", "images/s", "to miniclip fp32", "of the fp32 GEMM rate", "peak memory"),
-                rows,
-            )
+            found = _speed(what, preset, batch_size, rounds, memory and what is Bench.training)
         elif what is Bench.learning:
-            result["learning"] = learned = measure.time_to_learn(minutes, precision=precision)
-            rows = [
-                (
-                    f"{row['seen']:,}",
-                    f"{row['minutes']:.2f}",
-                    f"{row['object']:.0%}",
-                    f"{row['color']:.0%}",
-                    f"{row['place']:.0%}",
-                )
-                for row in learned["rows"]
-            ]
-            table = make_table(
-                f"Learning, nano, {precision}; batches took {learned['data_share']:.1%} of a step",
-                ("pictures seen", "minutes", "object", "color", "place"),
-                rows,
-            )
-        elif what is Bench.data:
-            result["data"] = rates = measure.data_speed()
-            names = {
-                "drawn": "Picturebook pictures drawn, 64 px",
-                "packed": "photos of 640 x 480 packed at 128 px",
-                "torchvision": "the same by torchvision",
-            }
-            table = make_table(
-                "Data, on one core",
-                ("what", "a second"),
-                [(names[name], f"{rate:,.0f}") for name, rate in rates.items()],
-            )
+            found = _learning(minutes, precision)
         else:
-            result["answers"] = times = measure.answer_time()
-            names = {"cached": "text vectors at hand", "uncached": "texts embedded too"}
-            table = make_table(
-                "Answers: tiny, one picture, 20 prompts",
-                ("what", "milliseconds"),
-                [(names[name], f"{time:.1f}") for name, time in times.items()],
-            )
+            found = {Bench.data: _data, Bench.answers: _answers}[what]()
+        result[what.value], table = found
         if not json_:
             console.print(table)
     if json_:
         print(json.dumps(result))
+
+
+# Each of these measures one thing, and returns it as plain values and as a table.
+
+
+def _speed(
+    what: Bench, preset: str, batch_size: int, rounds: int, memory: bool
+) -> tuple[dict, Table]:
+    speeds = measure.speed(preset, batch_size, rounds, what.value, memory=memory)
+    ours = speeds["miniclip fp32"].images_per_second
+    rows = [
+        (
+            name,
+            f"{speed.images_per_second:,.0f}",
+            f"{speed.images_per_second / ours:.2f}",
+            f"{speed.gemm_share:.0%}" if speed.gemm_share else "",
+            f"{speed.memory:.0f} MB" if speed.memory else "",
+        )
+        for name, speed in speeds.items()
+    ]
+    title = (
+        f"{what.value.capitalize()}, {preset}, {batch_size} pictures a step, "
+        f"medians of {rounds} rounds in turn"
+    )
+    heads = ("model", "images/s", "to miniclip fp32", "of the fp32 GEMM rate", "peak memory")
+    return {name: asdict(speed) for name, speed in speeds.items()}, make_table(title, heads, rows)
+
+
+def _learning(minutes: float, precision: str) -> tuple[dict, Table]:
+    learned = measure.time_to_learn(minutes, precision=precision)
+    rows = [
+        (
+            f"{row['seen']:,}",
+            f"{row['minutes']:.2f}",
+            f"{row['object']:.0%}",
+            f"{row['color']:.0%}",
+            f"{row['place']:.0%}",
+        )
+        for row in learned["rows"]
+    ]
+    title = f"Learning, nano, {precision}; batches took {learned['data_share']:.1%} of a step"
+    return learned, make_table(
+        title, ("pictures seen", "minutes", "object", "color", "place"), rows
+    )
+
+
+def _data() -> tuple[dict, Table]:
+    rates = measure.data_speed()
+    names = {
+        "drawn": "Picturebook pictures drawn, 64 px",
+        "packed": "photos of 640 x 480 packed at 128 px",
+        "torchvision": "the same by torchvision",
+    }
+    rows = [(names[name], f"{rate:,.0f}") for name, rate in rates.items()]
+    return rates, make_table("Data, on one core", ("what", "a second"), rows)
+
+
+def _answers() -> tuple[dict, Table]:
+    times = measure.answer_time()
+    names = {"cached": "text vectors at hand", "uncached": "texts embedded too"}
+    rows = [(names[name], f"{time:.1f}") for name, time in times.items()]
+    title = "Answers: tiny, one picture, 20 prompts"
+    return times, make_table(title, ("what", "milliseconds"), rows)
 
 
 def study(
