@@ -1,7 +1,8 @@
 """Batch normalization over the whole batch, even when several processes share that batch.
 
 PyTorch's own layer would normalize each process's part by itself, and the result would depend on
-the number of processes. Used by the convolutional stem in `model.py` and by `resnet.py`.
+the number of processes. Used by `resnet.py`, and by the convolutional stem in `model.py` if its
+configuration asks for it.
 """
 
 from __future__ import annotations

@@ -119,7 +119,8 @@ def read(path: str | Path) -> tuple[CLIP, dict, dict[str, torch.Tensor]]:
             f"{metadata.get('format')!r}, expected {FORMAT!r})"
         )
     try:
-        config = CLIPConfig(**json.loads(metadata["config"]))
+        # Checkpoints that do not name the norm of their stem are older than the choice of it.
+        config = CLIPConfig(**{"stem_norm": "batch"} | json.loads(metadata["config"]))
         tokenizer = Tokenizer.from_json(metadata["tokenizer"]) if "tokenizer" in metadata else None
         model = CLIP(config, tokenizer)
         weights = {

@@ -26,6 +26,8 @@ class CLIPConfig:
         context_length: the most tokens that a text may have, its start and end marks included.
         stem: whether patches are embedded by a few small convolutions (Xiao et al. 2021) instead
             of one linear map.
+        stem_norm: what follows each of these convolutions: a GroupNorm ("group"), which looks at
+            each picture by itself, or a BatchNorm ("batch"), as in older checkpoints.
         pool: how the image tower's tokens become one vector: by a class token ("cls", as in the
             paper) or by the mean over all patches ("mean").
         activation: "gelu", or "quick_gelu" as in OpenAI's weights.
@@ -51,6 +53,7 @@ class CLIPConfig:
     vocab_size: int = 2048
     context_length: int = 32
     stem: bool = True
+    stem_norm: str = "group"
     pool: str = "mean"
     activation: str = "gelu"
     pre_norm: bool = False
@@ -139,8 +142,13 @@ class CLIPConfig:
             )
 
     def _check_options(self) -> None:
-        """`pool` and `activation` must each be one of two words."""
-        for name, options in (("pool", ("cls", "mean")), ("activation", ("gelu", "quick_gelu"))):
+        """`pool`, `activation` and `stem_norm` must each be one of two words."""
+        choices = {
+            "pool": ("cls", "mean"),
+            "activation": ("gelu", "quick_gelu"),
+            "stem_norm": ("group", "batch"),
+        }
+        for name, options in choices.items():
             if getattr(self, name) not in options:
                 raise ValueError(
                     f"{name} is one of {', '.join(options)}, not {getattr(self, name)!r}"

@@ -41,7 +41,7 @@ def sincos_2d(side: int, width: int) -> Tensor:
     return torch.cat([row.sin(), row.cos(), column.sin(), column.cos()], dim=2).flatten(0, 1)
 
 
-def convolutional_stem(patch_size: int, width: int) -> nn.Sequential:
+def convolutional_stem(patch_size: int, width: int, norm: str = "group") -> nn.Sequential:
     """Embed patches by a few small convolutions instead of one large one (Xiao et al. 2021).
 
     Each step halves height and width and doubles the channels, up to `width`, until one pixel
@@ -50,6 +50,7 @@ def convolutional_stem(patch_size: int, width: int) -> nn.Sequential:
     Args:
         patch_size: in pixels, a power of 2.
         width: D, a multiple of patch_size / 2.
+        norm: "group" or "batch", see `CLIPConfig.stem_norm`.
     Returns:
         A network from (B, 3, H, W) to (B, D, H / patch_size, W / patch_size).
     """
@@ -59,7 +60,8 @@ def convolutional_stem(patch_size: int, width: int) -> nn.Sequential:
         wider = width >> (steps - 1 - step)  # width / 2**(steps - 1 - step)
         layers += [
             nn.Conv2d(channels, wider, 3, stride=2, padding=1, bias=False),
-            BatchNorm2d(wider),
+            # Up to eight groups of channels; each is normalised by itself, in each picture.
+            nn.GroupNorm(math.gcd(8, wider), wider) if norm == "group" else BatchNorm2d(wider),
             nn.GELU(),
         ]
         channels = wider
@@ -80,7 +82,7 @@ class VisionTransformer(nn.Module):
         super().__init__()
         width, side = config.vision_width, config.image_size // config.patch_size
         if config.stem:
-            self.patch_embedding = convolutional_stem(config.patch_size, width)
+            self.patch_embedding = convolutional_stem(config.patch_size, width, config.stem_norm)
         else:
             self.patch_embedding = nn.Conv2d(
                 3, width, config.patch_size, stride=config.patch_size, bias=False

@@ -3,6 +3,7 @@ sentence."""
 
 import json
 import os
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -130,3 +131,17 @@ def test_a_pickle_is_refused_unread(tmp_path):
 def test_a_missing_file_is_refused_with_what_to_do(tmp_path):
     with pytest.raises(FileNotFoundError, match="there is no checkpoint at .*; train one with"):
         miniclip.load(tmp_path / "none.safetensors")
+
+
+def test_a_checkpoint_from_before_the_choice_of_a_norm_loads(tmp_path):
+    """Its stem has a BatchNorm, which its configuration does not say."""
+    torch.manual_seed(0)
+    old = CLIP(CLIPConfig.preset("nano", stem_norm="batch")).eval()
+    path = tmp_path / "old.safetensors"
+    checkpoint.save(old, path)
+    config = asdict(old.config)
+    del config["stem_norm"]
+    _rewritten(path, config=json.dumps(config))
+    images = torch.randn(2, 3, 48, 48)
+    loaded = checkpoint.load(path, "cpu")
+    assert torch.equal(loaded.encode_image(images), old.encode_image(images))

@@ -27,6 +27,7 @@ PLAIN = CLIPConfig(
 CONFIGS = {
     "plain": PLAIN,
     "stem": replace(PLAIN, stem=True),
+    "stem with batch norm": replace(PLAIN, stem=True, stem_norm="batch"),
     "resnet": replace(
         PLAIN,
         image_size=64,
@@ -94,7 +95,8 @@ def together(
 
 
 @pytest.mark.parametrize(
-    "tower, chunk, steps", [("plain", 0, 20), ("plain", 6, 20), ("stem", 0, 20), ("resnet", 0, 5)]
+    "tower, chunk, steps",
+    [("plain", 0, 20), ("stem", 6, 20), ("stem with batch norm", 0, 20), ("resnet", 0, 5)],
 )
 def test_two_processes_end_with_the_weights_of_one(tmp_path, tower, chunk, steps):
     """With the same batches, running statistics of BatchNorm included; `chunk` works within each
@@ -113,7 +115,8 @@ def test_two_processes_end_with_the_weights_of_one(tmp_path, tower, chunk, steps
     )
     alone, _ = miniclip.train(data, CONFIGS[tower], seen=32 * steps, **options())
     start = miniclip.train(data, CONFIGS[tower], seen=32, **still)[0].state_dict()
-    assert any("running_mean" in name for name in both) == (tower != "plain")
+    norms = tower in ("stem with batch norm", "resnet")
+    assert any("running_mean" in name for name in both) == norms
     for name, a in alone.state_dict().items():
         way = (a - start[name]).norm() if tower == "resnet" and a.is_floating_point() else 0
         assert torch.allclose(a, both[name], atol=1e-5) or (a - both[name]).norm() < 0.01 * way, (

@@ -1,5 +1,7 @@
 """Promises of large batches: the same loss and the same gradients, in less memory."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -17,7 +19,7 @@ SIZES = {
     "embed_dim": 32,
     "vocab_size": 300,
 }
-PLAIN = CLIPConfig(**SIZES, stem=False)
+PLAIN, STEM = CLIPConfig(**SIZES, stem=False), CLIPConfig(**SIZES)
 
 
 def gradients(model):
@@ -60,9 +62,10 @@ def test_the_loss_in_blocks_is_the_loss(block):
     ],
 )
 @pytest.mark.parametrize("chunk", [1, 8, 22, 100])
-def test_gradients_by_chunks_are_the_plain_ones(loss, chunk):
+@pytest.mark.parametrize("config", [PLAIN, STEM], ids=["plain", "stem"])
+def test_gradients_by_chunks_are_the_plain_ones(loss, chunk, config):
     torch.manual_seed(0)
-    model, (images, tokens) = CLIP(PLAIN).train(), batch()
+    model, (images, tokens) = CLIP(config).train(), batch()
     objective = lambda image, text, scale: torch.stack(
         [loss(image, part, scale) for part in text.chunk(2)]
     ).mean()
@@ -79,11 +82,8 @@ def test_gradients_by_chunks_are_the_plain_ones(loss, chunk):
 
 def test_running_statistics_count_each_chunk_once():
     torch.manual_seed(0)
-    once, twice, (images, tokens) = (
-        CLIP(CLIPConfig(**SIZES)).train(),
-        CLIP(CLIPConfig(**SIZES)).train(),
-        batch(16, 1),
-    )
+    config, (images, tokens) = replace(STEM, stem_norm="batch"), batch(16, 1)
+    once, twice = CLIP(config).train(), CLIP(config).train()
     twice.load_state_dict(once.state_dict())
     info_nce(*grad_cache(twice, images, tokens, 8)).backward()
     for part in images.split(8):
@@ -98,7 +98,7 @@ def test_training_by_chunks_ends_with_the_same_weights():
     whole, parts = (
         miniclip.train(
             data,
-            PLAIN,
+            STEM,
             seen=32 * 6,
             recipe=Recipe(batch_size=32, optimizer="adamw", chunk_size=chunk),
             device="cpu",

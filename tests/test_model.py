@@ -42,12 +42,11 @@ def test_base_has_exactly_the_parameters_of_vit_b_32():
 
 
 @pytest.mark.parametrize("pool", ["cls", "mean"])
-@pytest.mark.parametrize("stem", [True, False])
+@pytest.mark.parametrize("stem", ["group", "batch", ""])
 @pytest.mark.parametrize("activation", ["gelu", "quick_gelu"])
 def test_every_variant_gives_unit_vectors_and_gradients(pool, stem, activation):
-    model = CLIP(
-        CLIPConfig.preset("nano", pool=pool, stem=stem, activation=activation, pre_norm=stem)
-    )
+    choices = {"stem": bool(stem), "stem_norm": stem or "group", "pre_norm": bool(stem)}
+    model = CLIP(CLIPConfig.preset("nano", pool=pool, activation=activation, **choices))
     images = torch.randint(0, 256, (3, 48, 48, 3), dtype=torch.uint8)
     tokens = torch.tensor([[1, 7, 2, 0], [1, 8, 9, 2], [1, 2, 0, 0]])
     image, text, scale = model(images, tokens)
@@ -140,6 +139,7 @@ def test_positions_start_as_sines_and_cosines_of_row_and_column():
         ({"patch_size": 6}, "patch_size must be a power of 2, not 6"),
         ({"pool": "max"}, "pool is one of cls, mean"),
         ({"activation": "relu"}, "activation is one of gelu, quick_gelu"),
+        ({"stem_norm": "layer"}, "stem_norm is one of group, batch"),
         ({"context_length": 2}, "at least 3 tokens"),
         ({"end_token": 5000}, "end_token 5000"),
     ],

@@ -14,12 +14,14 @@ import csv
 import hashlib
 import os
 import re
+import subprocess
 import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import nbformat
+from jupyter_core.utils import run_sync
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
@@ -294,7 +296,8 @@ def _run(notebook: NotebookNode, timeout: float) -> tuple[list[dict], str]:
         client = NotebookClient(
             notebook, kernel_name="python3", resources={"metadata": {"path": place}}
         )
-        with client.setup_kernel(env=environment):
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        with client.setup_kernel(env=environment, **quiet):
             for number, cell in code:
                 name = _marks(cell).grade_id if _is_check(cell) else ""
                 seconds = min(timeout / 2, deadline - time.monotonic())
@@ -329,7 +332,7 @@ def _run_cell(
     try:
         client.execute_cell(cell, number - 1)
     except CellTimeoutError:
-        client.km.interrupt_kernel()
+        run_sync(client.km.interrupt_kernel)()
         return f"it was stopped after {int(seconds)} seconds"
     except CellExecutionError as error:
         return _tell(error, cell)

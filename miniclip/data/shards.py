@@ -134,10 +134,12 @@ class Shards:
             wds.map(partial(_read, size=self.size)),
         )
         options = {"num_workers": workers, "prefetch_factor": 64} if workers else {}
-        for name, pixels, texts, problem in DataLoader(pipeline, batch_size=None, **options):
+        # `collate_fn` leaves each sample as it is, instead of making tensors of its arrays.
+        loader = DataLoader(pipeline, batch_size=None, collate_fn=tuple, **options)
+        for name, pixels, texts, problem in loader:
             self.report.add(name, problem or None, [])
             if not problem:
-                yield np.asarray(pixels), texts
+                yield pixels, texts
 
     def shuffled(self, seed: str, part: tuple[int, int]) -> Iterator[tuple[np.ndarray, list[str]]]:
         """Yield images and captions in random order, without end.

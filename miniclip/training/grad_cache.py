@@ -28,8 +28,9 @@ def grad_cache(
     """What `model(images, tokens)` gives, with the activations of `chunk_size` pictures in memory
     at a time.
 
-    Exact for towers that look at each picture by itself. A BatchNorm, as in the convolutional
-    stem, takes the statistics of its chunk, and each chunk counts once in its running statistics.
+    Exact for towers that look at each picture by itself, such as the vision transformer. A
+    BatchNorm, as in the ResNet, takes the statistics of its chunk, and each chunk counts once in
+    its running statistics.
 
     Args:
         model: gives (image features (B, E), text features (k B, E), logit scale) for a batch.
