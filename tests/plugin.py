@@ -29,6 +29,9 @@ if WORKERS := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 0)):
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // WORKERS)))
 
 
+LONGEST = "test_grading.py"  # takes a third of all the time, so it has to begin first
+
+
 def pytest_collection_modifyitems(items):
     """Notebooks are slow tests. Slow files come first, so that no worker is left with one at the
     end.
@@ -42,7 +45,13 @@ def pytest_collection_modifyitems(items):
     slow, alone = (
         {item.path for item in items if item.get_closest_marker(mark)} for mark in ("slow", "alone")
     )
-    items.sort(key=lambda item: (item.path not in slow, item.path in alone))
+    items.sort(
+        key=lambda item: (
+            item.path.name != LONGEST,
+            item.path not in slow,
+            item.path in alone,
+        )
+    )
 
 
 @pytest.hookimpl(wrapper=True)
