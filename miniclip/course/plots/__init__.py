@@ -8,11 +8,12 @@ the same thing in every figure: see `INK` in `base.py`.
 from miniclip.course.plots.base import INK, Plot, numbers, subplots
 from miniclip.course.plots.lines import bars, curves, plot_history, points, robustness
 from miniclip.course.plots.matrices import confusion, heat, similarity
-from miniclip.course.plots.pictures import contact_sheet, guesses, matches, pairs, picture
+from miniclip.course.plots.pictures import artists, contact_sheet, guesses, matches, pairs, picture
 
 __all__ = [
     "INK",
     "Plot",
+    "artists",
     "bars",
     "confusion",
     "contact_sheet",

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from miniclip.course.plots.base import INK, Plot, subplots
+from miniclip.data.world import ARTISTS, CONCEPTS, Thing
 
 
 def contact_sheet(data, count: int = 12, columns: int = 6, width: int = 20) -> Plot:
@@ -171,6 +172,43 @@ def pairs(
     figure.alt = f"{title}: " + "; ".join(
         f"{task}: " + ", ".join(f"{name} {score.accuracy:.0%}" for name, score in zip(names, found))
         for task, found in scores.items()
+    )
+    return figure
+
+
+def artists(
+    nouns: Sequence[str], names: Sequence[str] = tuple(ARTISTS), size: int = 56, columns: int = 1
+) -> Plot:
+    """The same things by each artist: a row for each noun, a column for each artist.
+
+    Args:
+        nouns: names of concepts.
+        names: names of artists.
+        size: height and width of a drawing in pixels.
+        columns: blocks of rows side by side.
+    """
+    rows = -(-len(nouns) // columns)
+    width, height = columns * (len(names) + 2) * size, (rows + 1.6) * size
+    figure, ((axis,),) = subplots(1, 1, (width / 90, height / 90))
+    for number, noun in enumerate(nouns):
+        block, row = divmod(number, rows)
+        left = block * (len(names) + 2)
+        axis.text(left + 1.9, row + 0.5, noun, ha="right", va="center", fontsize=size / 6)
+        for column, name in enumerate(names):
+            for variant in CONCEPTS[noun].variants(name)[:1]:
+                pixels = Thing(noun, artist=name, variant=variant).draw(2 * size)
+                place = (left + 2 + column, left + 3 + column, row + 1, row)
+                axis.imshow(pixels, extent=place, interpolation="antialiased")
+    for block in range(columns):
+        for column, name in enumerate(names):
+            place = (block * (len(names) + 2) + 2.2 + column, -0.1)
+            axis.text(*place, name, rotation=60, va="bottom", fontsize=size / 6)
+    axis.set(xlim=(0, columns * (len(names) + 2)), ylim=(rows, -1.5))
+    axis.axis("off")
+    drawn = sum(bool(CONCEPTS[noun].variants(name)) for noun in nouns for name in names)
+    figure.alt = (
+        f"{len(nouns)} things, from {nouns[0]} to {nouns[-1]}, by {len(names)} artists "
+        f"({', '.join(names)}): {drawn} drawings"
     )
     return figure
 

@@ -2,15 +2,15 @@
 
 Everything that shapes the data can be set: which things, colours and places occur (`World`), how
 they are drawn (`Scene`), and what the captions say about them (`CaptionStyle`). Picture i of a seed
-is the same on every machine, however many pictures are drawn.
-Art: OpenMoji (openmoji.org), CC BY-SA 4.0.
+is the same on every machine, however many pictures are drawn. The art is by ten artists, see
+`artists.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from random import Random
 
 import joblib
@@ -18,16 +18,20 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from miniclip.data.captioned import CaptionedImages
+from miniclip.data.world.artists import ARTISTS, COLORS, GROUPS, TRAINED_ON, UNSEEN, credit
 from miniclip.data.world.captions import CaptionStyle, caption
 from miniclip.data.world.places import PLACES
 from miniclip.data.world.scene import MAX_THINGS, Scene, Thing
-from miniclip.data.world.things import COLORS, CONCEPTS, STARTER, WORDS, article
+from miniclip.data.world.things import CONCEPTS, STARTER, WORDS, article
 
 __all__ = [
+    "ARTISTS",
     "COLORS",
     "CONCEPTS",
     "PLACES",
     "STARTER",
+    "TRAINED_ON",
+    "UNSEEN",
     "WORDS",
     "CaptionStyle",
     "Scene",
@@ -79,6 +83,9 @@ class World:
             that is farthest from the other things, "any" the first one that overlaps none of them.
         painted: probability that a thing is painted in a colour, if it can be; otherwise it keeps
             its own.
+        artists: who draws: names from `ARTISTS`, or the name of a group of them: "trained",
+            "choosing", "unseen" or "all". A picture is drawn by one of them, chosen at random, and
+            shows things that this artist drew.
         excluded_pairs: (noun, colour) pairs that never occur, so that a test can show them for the
             first time.
     Raises:
@@ -105,6 +112,7 @@ class World:
     spacing: str = "even"
     painted: float = 0.9
     excluded_pairs: frozenset[tuple[str, str]] = frozenset()
+    artists: str | tuple[str, ...] = ("openmoji",)
 
     def __post_init__(self) -> None:
         nouns = self.nouns
@@ -132,9 +140,34 @@ class World:
                 f"a world needs nouns, places, and scenes of 0 to {MAX_THINGS} things; "
                 f"got objects={self.objects}"
             )
+        object.__setattr__(self, "artists", self._check_artists(nouns))
         object.__setattr__(self, "nouns", nouns)
         object.__setattr__(self, "places", tuple(self.places))
         object.__setattr__(self, "objects", objects)
+
+    def _check_artists(self, nouns: tuple[str, ...]) -> tuple[str, ...]:
+        """The names of the artists; each must have drawn at least one of the nouns."""
+        names = self.artists
+        names = GROUPS.get(names, (names,)) if isinstance(names, str) else tuple(names)
+        for name in names:
+            if name not in ARTISTS:
+                raise ValueError(
+                    f"no artist {name!r}; there are {', '.join(ARTISTS)}, and the groups "
+                    f"{', '.join(GROUPS)}"
+                )
+            if not any(CONCEPTS[noun].variants(name) for noun in nouns):
+                raise ValueError(f"{name} has drawn none of {', '.join(nouns)}")
+        if not names:
+            raise ValueError("a world needs an artist")
+        return names
+
+    @cached_property
+    def _drawn(self) -> dict[str, tuple[str, ...]]:
+        """{artist: the nouns of this world that the artist drew}."""
+        return {
+            artist: tuple(noun for noun in self.nouns if CONCEPTS[noun].variants(artist))
+            for artist in self.artists
+        }
 
     def _check_numbers(self) -> None:
         if not 0.3 <= self.scale <= 1.15:
@@ -181,12 +214,15 @@ class World:
         Returns:
             the scene.
         """
+        # Only with a choice is a random number used, so worlds of one artist are what they were.
+        artist = rng.choice(self.artists) if len(self.artists) > 1 else self.artists[0]
+        nouns = self._drawn[artist]
         count = _pick(rng, self.objects)
         same_kind = count > 1 and rng.random() < self.same_kind_prob
         if same_kind:
-            names = [rng.choice(self.nouns)] * count
+            names = [rng.choice(nouns)] * count
         else:
-            names = [rng.choice(self.nouns) for _ in range(count)]
+            names = [rng.choice(nouns) for _ in range(count)]
         # Some concepts have home places; the first thing's home is preferred.
         home = [place for place in CONCEPTS[names[0]].home if place in self.places] if names else []
         place = rng.choice(home) if home and rng.random() < 0.7 else rng.choice(self.places)
@@ -197,12 +233,12 @@ class World:
             size = rng.uniform(low, high) * self.scale
             x, y = self._position(rng, size, things)
             concept = CONCEPTS[name]
-            variant = rng.randrange(len(concept.art))
+            variant = rng.choice(concept.variants(artist))
             share = same_kind and rng.random() < 0.7
             color = shared_color if share else rng.choice(tuple(COLORS))
             painted = (
                 rng.random() < self.painted
-                and concept.art[variant] in concept.family
+                and concept.can_be_painted(variant, artist)
                 and (name, color) not in self.excluded_pairs
             )
             things.append(
@@ -214,6 +250,7 @@ class World:
                     variant=variant,
                     flip=rng.random() < 0.5,
                     tilt=round(rng.uniform(-12, 12), 1),
+                    artist=artist,
                 )
             )
         return Scene(
@@ -260,7 +297,8 @@ def scene_facts(scene: Scene) -> dict[str, object]:
     Returns:
         by name: "objects" (words), "meanings" (concepts), "colors", "variants", "xy" (centres) and
         "sizes" of the things, each a list padded to six; "object" and "color" of the first thing;
-        "count"; and the scene's "place", "weather", "light" and "style".
+        "count"; the scene's "place", "weather", "light" and "style"; and the "artist" of the first
+        thing.
     """
 
     def pad(values, empty):
@@ -281,6 +319,7 @@ def scene_facts(scene: Scene) -> dict[str, object]:
         "weather": scene.weather,
         "light": scene.light,
         "style": scene.style,
+        "artist": things[0].artist if things else "",
     }
 
 
@@ -361,8 +400,9 @@ def picturebook(
     columns = {key: np.array([fact[key] for fact in facts]) for key in facts[0]}
     info = {
         "name": f"picturebook, seed {seed}",
-        "licence": "CC BY-SA 4.0",
-        "source": "drawn from OpenMoji (openmoji.org, CC BY-SA 4.0)",
+        "licence": "that of each drawing; CC BY-SA 4.0 for all together",
+        "source": "; ".join(map(credit, world.artists)),
+        "artists": list(world.artists),
         "words": list(
             dict.fromkeys(CONCEPTS[noun].word for noun in CONCEPTS if noun in world.nouns)
         ),

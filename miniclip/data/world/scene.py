@@ -10,22 +10,35 @@ machine, at any size.
 
 from __future__ import annotations
 
+import base64
 import io
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, lru_cache
 from random import Random
 
 import numpy as np
 import resvg_py
 from PIL import Image
 
+from miniclip.data.world.artists import (
+    ARTISTS,
+    BOX,
+    COLORS,
+    PAPER,
+    artwork,
+    paint,
+    repaint,
+    repaint_pixels,
+    sketch,
+)
 from miniclip.data.world.places import INK, PLACES, background, dot
-from miniclip.data.world.things import COLORS, CONCEPTS, artwork, paint
+from miniclip.data.world.things import CONCEPTS, article
 
 STYLES = ("full", "sketch", "cutout")
 WEATHERS = ("clear", "rain", "snowfall", "fog")
 LIGHTS = ("day", "sunset", "dusk")
 MAX_THINGS = 6
+SPRITE = 128  # height and width in pixels of drawings that are kept as pixels
 
 
 def _one_of(value: object, options, what: str) -> None:
@@ -49,9 +62,10 @@ class Thing:
         variant: which of the concept's drawings (which model of car), as an index from 0.
         flip: whether it is mirrored, so that it looks the other way.
         tilt: how far it is turned clockwise, in degrees.
+        artist: who draws it, a name from `ARTISTS`.
     Raises:
-        ValueError: for an unknown noun, colour or variant, for a colour that this drawing cannot
-            have, or for a size out of range.
+        ValueError: for an unknown noun, colour, variant or artist, for a colour that this drawing
+            cannot have, for a thing that this artist has not drawn, or for a size out of range.
     """
 
     noun: str
@@ -61,8 +75,10 @@ class Thing:
     variant: int = 0
     flip: bool = False
     tilt: float = 0.0
+    artist: str = "openmoji"
 
     def __post_init__(self) -> None:
+        _one_of(self.artist, tuple(ARTISTS), "artist")
         if self.noun not in CONCEPTS:
             name = next(
                 (concept.name for concept in CONCEPTS.values() if concept.word == self.noun), None
@@ -76,9 +92,14 @@ class Thing:
                 f"{self.noun} has {len(art)} drawings, "
                 f"so variant is 0 to {len(art) - 1}, not {self.variant}"
             )
+        if self.variant not in self.concept.variants(self.artist):
+            raise ValueError(
+                f"{self.artist} has not drawn {article(self.noun)} (variant {self.variant}); "
+                f"choose another artist"
+            )
         if self.color is not None:
             _one_of(self.color, tuple(COLORS), "color")
-            if art[self.variant] not in self.concept.family:
+            if not self.concept.can_be_painted(self.variant, self.artist):
                 raise ValueError(f"this drawing of {self.noun} cannot be painted; leave color=None")
         if not 0.05 <= self.size <= 1:
             raise ValueError(f"size is a share of the picture from 0.05 to 1, not {self.size}")
@@ -88,27 +109,80 @@ class Thing:
         """The `Concept` that the noun stands for, with its words, art and kind."""
         return CONCEPTS[self.noun]
 
-    def layers(self) -> tuple[str, str]:
+    def svg(self, style: str = "full") -> str:
         """Draw the thing in its colour.
 
+        Args:
+            style: one of `STYLES`.
         Returns:
-            its fills and its lines, as SVG text in a 72 x 72 box.
+            SVG text in a 72 x 72 box.
         """
-        code = self.concept.art[self.variant]
-        fills, lines = artwork(code)
-        return (paint(fills, self.concept.family[code], self.color) if self.color else fills), lines
+        return _thing_svg(self.concept.art[self.variant], self.artist, self.noun, self.color, style)
+
+    def draw(self, size: int = 64) -> np.ndarray:
+        """Draw the thing by itself, upright and without a place: uint8 (size, size, 4), RGBA."""
+        return np.asarray(render(_boxed(self.svg()), size))
+
+    @property
+    def bottom(self) -> float:
+        """The lower end of the drawing as a share of its box; that is where its shadow goes."""
+        return _bottom(self.concept.art[self.variant], self.artist)
+
+
+@lru_cache(maxsize=20_000)
+def _thing_svg(code: str, artist: str, noun: str, color: str | None, style: str) -> str:
+    """The SVG text of a thing, see `Thing.svg`."""
+    drawing = artwork(code, artist)
+    fills, lines = drawing.fills, drawing.lines
+    if artist == "openmoji":  # its fills and lines are apart
+        if color:
+            fills = paint(fills, CONCEPTS[noun].family[code], color)
+        return ("" if style == "sketch" else fills) + ("" if style == "cutout" else lines)
+    if style == "sketch":
+        return sketch(fills)
+    if ARTISTS[artist].shaded:  # slow to draw, so draw it once and go on with its pixels
+        pixels = _pixels(code, artist)
+        return _as_image(repaint_pixels(pixels, drawing.hue, color) if color else pixels)
+    return repaint(fills, drawing.hue, color) if color else fills
 
 
 @cache
-def _bottom(code: str) -> float:
-    """The lower end of a drawing as a share of its box; that is where its shadow goes."""
-    fills, lines = artwork(code)
-    svg = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 72 72">{fills}{lines}</svg>'
-    alpha = np.asarray(_render(svg, 72))[..., 3]
-    return float(np.nonzero(alpha.any(axis=1))[0][-1] + 1) / 72
+def _pixels(code: str, artist: str) -> np.ndarray:
+    """A drawing as pixels: uint8 (SPRITE, SPRITE, 4), RGBA."""
+    return np.asarray(render(_boxed(artwork(code, artist).fills), SPRITE))
 
 
-def _render(svg: str, size: int) -> Image.Image:
+def _as_image(pixels: np.ndarray) -> str:
+    """An SVG element that shows pixels (H, W, 4) in our box."""
+    png = io.BytesIO()
+    Image.fromarray(pixels).save(png, "PNG", compress_level=1)
+    data = base64.b64encode(png.getvalue()).decode()
+    return f'<image width="{BOX}" height="{BOX}" href="data:image/png;base64,{data}"/>'
+
+
+def _boxed(svg: str) -> str:
+    """A drawing as an SVG document of its own."""
+    return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {BOX} {BOX}">{svg}</svg>'
+
+
+@cache
+def _bottom(code: str, artist: str) -> float:
+    drawing = artwork(code, artist)
+    alpha = np.asarray(render(_boxed(drawing.fills + drawing.lines), BOX))[..., 3]
+    # OpenMoji's drawings end sharply; others may have a faint shadow of their own, which is no end.
+    opaque = alpha.any(axis=1) if artist == "openmoji" else (alpha > 100).any(axis=1)
+    return float(np.nonzero(opaque)[0][-1] + 1) / BOX
+
+
+def render(svg: str, size: int) -> Image.Image:
+    """Draw an SVG document.
+
+    Args:
+        svg: its text; it is a square.
+        size: height and width in pixels.
+    Returns:
+        an RGBA image.
+    """
     png = resvg_py.svg_to_bytes(svg_string=svg, width=size, height=size, skip_system_fonts=True)
     return Image.open(io.BytesIO(png))
 
@@ -151,13 +225,13 @@ class Scene:
         """Write the whole scene as SVG text, 100 x 100."""
         rng = Random(f"details {self.chance}")
         fills, lines, horizon = background(self.place, rng)
-        sketch, cutout = self.style == "sketch", self.style == "cutout"
-        parts = ['<rect width="100" height="100" fill="#fbf7ec"/>', lines] if sketch else [fills]
+        is_sketch = self.style == "sketch"
+        paper = f'<rect width="100" height="100" fill="{PAPER}"/>'
+        parts = [paper, lines] if is_sketch else [fills]
         for thing in self.things:
             x, y, side = 100 * thing.at[0], 100 * thing.at[1], 100 * thing.size
-            fills, lines = thing.layers()
-            bottom = y + side * (_bottom(thing.concept.art[thing.variant]) - 0.5)
-            if not sketch and bottom > horizon:  # it stands on the ground, so it has a shadow
+            bottom = y + side * (thing.bottom - 0.5)
+            if not is_sketch and bottom > horizon:  # it stands on the ground, so it has a shadow
                 parts.append(
                     f'<ellipse cx="{x:.1f}" cy="{bottom - side * 0.02:.1f}" '
                     f'rx="{side * 0.36:.1f}" ry="{side * 0.06:.1f}" fill="#000" opacity=".22"/>'
@@ -167,8 +241,7 @@ class Scene:
             parts.append(
                 f'<g transform="translate({x:.1f} {y:.1f}){rotation} '
                 f"scale({-scale if thing.flip else scale:.4f} {scale:.4f}) "
-                f'translate(-36 -36)">'
-                f"{'' if sketch else fills}{'' if cutout else lines}</g>"
+                f'translate(-36 -36)">{thing.svg(self.style)}</g>'
             )
         parts.append(self._air(rng))
         return (
@@ -216,7 +289,7 @@ class Scene:
         """
         if not 32 <= size <= 512:
             raise ValueError(f"pictures are 32 to 512 pixels wide, not {size}")
-        return np.asarray(_render(self.svg(), size).convert("RGB"))
+        return np.asarray(render(self.svg(), size).convert("RGB"))
 
     def with_(self, **changes) -> Scene:
         """Copy the scene with some fields changed, as in `scene.with_(style="sketch")`."""

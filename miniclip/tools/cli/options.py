@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 
 from miniclip.data import CaptionedImages, World
+from miniclip.data.world.artists import GROUPS
 from miniclip.training.recipe import Recipe
 
 console = Console()  # results, which a script may read
@@ -28,6 +29,13 @@ Captions = Annotated[
 Packed = Annotated[
     Path | None,
     typer.Option("--data", help="A packed data set (made by: python -m miniclip data pack)."),
+]
+Artists = Annotated[
+    str,
+    typer.Option(
+        help="Picturebook: who draws. trained (those that may be trained on), choosing, unseen, "
+        "all, or names with commas between them, such as noto,firefox."
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON, for scripts.")]
 
@@ -56,9 +64,11 @@ def load_data(
     return found
 
 
-def world_of(nouns: str) -> World:
-    """The drawn world with the nouns of an option: "starter" or "all"."""
-    return World.starter() if nouns == "starter" else World(nouns=nouns)
+def world_of(nouns: str, artists: str = "openmoji") -> World:
+    """The drawn world of two options: its nouns, "starter" or "all", and its artists, a group or
+    names with commas between them."""
+    by = artists if artists in GROUPS else tuple(name.strip() for name in artists.split(","))
+    return World.starter(artists=by) if nouns == "starter" else World(nouns=nouns, artists=by)
 
 
 def recipe_options(command: Callable) -> Callable:

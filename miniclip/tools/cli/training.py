@@ -12,12 +12,13 @@ import typer
 
 from miniclip import checkpoint as checkpoints
 from miniclip.config import CLIPConfig
-from miniclip.data import CaptionedImages, CaptionStyle, Shards, folder, picturebook
+from miniclip.data import CaptionedImages, CaptionStyle, Shards, World, folder, picturebook
 from miniclip.device import pick_device, pick_precision
 from miniclip.model import CLIP
 from miniclip.retrieval import evaluate_retrieval
 from miniclip.tools.cli import report
 from miniclip.tools.cli.options import (
+    Artists,
     AsJson,
     Captions,
     Images,
@@ -56,12 +57,11 @@ class Task:
 
 
 def drawn_task(
-    size: int, pictures: int, nouns: str, mention: float, seed: int, start: str | None
+    size: int, pictures: int, world: World, mention: float, seed: int, start: str | None
 ) -> Task:
     """Train on drawn pictures and test naming on others of the same world."""
     from miniclip.evaluation import benchmarks
 
-    world = world_of(nouns)
     data = picturebook(pictures, seed, size, world, CaptionStyle(mention=mention))
     test = benchmarks.single_objects(world, 1000, size)
     # The test pictures are looked at once, at the end; these are of another seed.
@@ -183,6 +183,7 @@ def train(
     nouns: Annotated[
         str, typer.Option(help="Picturebook: the 'starter' nouns, or 'all'.")
     ] = "starter",
+    artists: Artists = "openmoji",
     mention: Annotated[
         float,
         typer.Option(help="Picturebook: how likely captions name each thing there is, 0 to 1."),
@@ -219,7 +220,8 @@ def train(
     size, seed = getattr(begin, "config", begin).image_size, make_recipe(Recipe(), recipe).seed
     photos = photo_sets(size, images, captions, packed, shards, val_captions, seed)
     if photos is None:
-        task = drawn_task(size, pictures, nouns, mention, seed, start)
+        world = world_of(nouns, artists)
+        task = drawn_task(size, pictures, world, mention, seed, start)
     else:
         task = photo_task(*photos)
     model, history = train_clip(
@@ -274,6 +276,7 @@ def evaluate(
     nouns: Annotated[
         str, typer.Option(help="Picturebook: test on the 'starter' nouns or on 'all'.")
     ] = "starter",
+    artists: Artists = "openmoji",
     pictures: Annotated[
         int, typer.Option(help="Picturebook: how many test pictures to draw.")
     ] = 1000,
@@ -294,7 +297,7 @@ def evaluate(
     photos = load_data(images, captions, packed, size=model.config.image_size)
     if photos is None:
         scores, recall = benchmarks.picturebook_scores(
-            model, world_of(nouns), pictures, template, seed, style
+            model, world_of(nouns, artists), pictures, template, seed, style
         )
         title = f"Zero-shot with '{template}', on pictures it never saw"
         tables = [report.scores_table(title, scores), report.recall_table(recall)]
