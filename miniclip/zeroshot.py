@@ -16,18 +16,26 @@ import torch
 from torch import Tensor
 
 
-def image_features(model, images, batch_size: int = 256) -> Tensor:
+def _batch_size(model) -> int:
+    """How many pictures or texts to embed at a time. On a CPU, 64 are a quarter faster than 256:
+    what the blocks pass on to each other stays in the cache. A GPU wants more."""
+    device = getattr(model, "device", torch.device("cpu"))
+    return 64 if device.type == "cpu" else 512
+
+
+def image_features(model, images, batch_size: int | None = None) -> Tensor:
     """Embed many pictures, one batch at a time and without gradients.
 
     Args:
         model: anything with `encode_image`.
         images: n pictures, uint8 (n, H, W, 3), or a `CaptionedImages`.
         batch_size: how many pictures to embed at a time; it decides how much memory is needed,
-            and does not change the result.
+            and does not change the result. By default 64 on a CPU and 512 elsewhere.
     Returns:
         (n, E), float32 unit vectors on the CPU.
     """
     images = getattr(images, "images", images)
+    batch_size = batch_size or _batch_size(model)
     with torch.inference_mode():
         parts = [
             model.encode_image(np.asarray(images[start : start + batch_size])).float().cpu()
@@ -36,17 +44,19 @@ def image_features(model, images, batch_size: int = 256) -> Tensor:
     return torch.cat(parts)
 
 
-def text_features(model, texts: Sequence[str] | Tensor, batch_size: int = 512) -> Tensor:
+def text_features(model, texts: Sequence[str] | Tensor, batch_size: int | None = None) -> Tensor:
     """Embed many texts, one batch at a time and without gradients.
 
     Args:
         model: anything with `encode_text`.
         texts: n strings, or int64 token ids (n, T).
-        batch_size: how many texts to embed at a time; it does not change the result.
+        batch_size: how many texts to embed at a time; it does not change the result. By default
+            64 on a CPU and 512 elsewhere.
     Returns:
         (n, E), float32 unit vectors on the CPU.
     """
     texts = texts if isinstance(texts, Tensor) else list(texts)
+    batch_size = batch_size or _batch_size(model)
     with torch.inference_mode():
         parts = [
             model.encode_text(texts[start : start + batch_size]).float().cpu()

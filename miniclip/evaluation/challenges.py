@@ -400,11 +400,17 @@ def real(
     Raises:
         ValueError: for another name.
         FileNotFoundError: if they are not there and `download` is False.
+        ModuleNotFoundError: if torchvision is not installed.
     """
     if name not in REAL:
         raise ValueError(f"there is no set {name!r} here; there are {', '.join(REAL)}")
-    from torchvision import datasets
-
+    try:
+        from torchvision import datasets
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"{name} is read by torchvision, which is not here; pip install torchvision",
+            name=error.name,
+        ) from None
     try:
         dataset = getattr(datasets, name)(str(root), train=train, download=download)
     except RuntimeError as error:  # what torchvision says of missing or broken files

@@ -251,14 +251,15 @@ def time_to_learn(
 
 
 def data_speed(pictures: int = 1000, photos: int = 100) -> dict[str, float]:
-    """What a core does in a second: {"drawn": Picturebook pictures of 64 px, "packed": photos
-    read at 128 px, "torchvision": the same by
-    torchvision's Resize and CenterCrop}. The photos are drawn scenes, saved as JPEG files of 640
-    x 480 pixels like COCO's.
+    """What a core does in a second.
+
+    The photos are drawn scenes, saved as JPEG files of 640 x 480 pixels like COCO's.
+
+    Returns:
+        "drawn": Picturebook pictures of 64 px; "packed": photos read at 128 px; "torchvision": the
+        same by torchvision's Resize and CenterCrop, if it is installed.
     """
-    import numpy as np
     from PIL import Image
-    from torchvision.transforms import CenterCrop, Compose, Resize
 
     from miniclip.data import folder, picturebook
 
@@ -277,25 +278,28 @@ def data_speed(pictures: int = 1000, photos: int = 100) -> dict[str, float]:
                 for j, text in enumerate(scenes.captions[i])
             ]
         Path(place, "captions.json").write_text(json.dumps(captions))
-        transform = Compose([Resize(128), CenterCrop(128)])
-        ours, theirs = [], []
-        for _ in range(3):  # in turns
-            ours.append(
-                seconds_of(lambda: folder(place, Path(place, "captions.json"), 128, progress=False))
-            )
-            theirs.append(
-                seconds_of(
-                    lambda: [
-                        np.asarray(transform(Image.open(Path(place, f"{i}.jpg")).convert("RGB")))
-                        for i in range(photos)
-                    ]
-                )
-            )
-    return {
-        "drawn": drawn,
-        "packed": photos / statistics.median(ours),
-        "torchvision": photos / statistics.median(theirs),
-    }
+        read = {
+            "packed": lambda: folder(place, Path(place, "captions.json"), 128, progress=False),
+            "torchvision": _torchvision_reader([Path(place, f"{i}.jpg") for i in range(photos)]),
+        }
+        read = {name: function for name, function in read.items() if function is not None}
+        # In turns, so that a busy moment of the machine hits both.
+        rounds = [{name: seconds_of(read[name]) for name in read} for _ in range(3)]
+    medians = {name: statistics.median(times[name] for times in rounds) for name in read}
+    return {"drawn": drawn} | {name: photos / seconds for name, seconds in medians.items()}
+
+
+def _torchvision_reader(paths: list[Path]) -> Callable[[], list] | None:
+    """A function that reads photos as `folder` does, but by torchvision; None without it."""
+    import numpy as np
+    from PIL import Image
+
+    try:
+        from torchvision.transforms import CenterCrop, Compose, Resize
+    except ModuleNotFoundError:
+        return None
+    transform = Compose([Resize(128), CenterCrop(128)])
+    return lambda: [np.asarray(transform(Image.open(path).convert("RGB"))) for path in paths]
 
 
 def answer_time(preset: str = "tiny", tries: int = 50) -> dict[str, float]:

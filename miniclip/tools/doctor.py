@@ -24,7 +24,6 @@ from miniclip.training.precision import Precision
 
 NEEDED = (
     "torch",
-    "torchvision",
     "numpy",
     "pillow",
     "tokenizers",
