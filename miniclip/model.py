@@ -103,33 +103,47 @@ class VisionTransformer(nn.Module):
         self.ln_post = nn.LayerNorm(width)
         self.projection = nn.Parameter(torch.randn(width, config.embed_dim) * width**-0.5)
 
-    def embed(self, images: Tensor) -> Tensor:
-        """The tokens that the first block gets: (B, 3, H, W) -> (B, N, D), or (B, 1 + N, D) with
-        the class token first if there is one."""
+    def embed(self, images: Tensor, kept: Tensor | None = None) -> Tensor:
+        """The tokens that the first block gets.
+
+        Args:
+            images: (B, 3, H, W).
+            kept: int64 (B, K), which K of the N patches of each picture to look at; None for all.
+                Training can leave some out (`Recipe.patch_dropout`).
+        Returns:
+            (B, N, D), or (B, 1 + N, D) with the class token first if there is one; K for N if some
+            patches are left out.
+        """
         x = self.patch_embedding(images).flatten(2).transpose(1, 2)  # (B, N, D)
+        classes = 0 if self.class_embedding is None else 1  # class tokens in front of the patches
+        x = x + self.positional_embedding[classes:]
+        if kept is not None:
+            x = x.gather(1, kept[:, :, None].expand(-1, -1, x.shape[2]))  # (B, K, D)
         if self.class_embedding is not None:
-            x = torch.cat([self.class_embedding.expand(len(x), 1, -1), x], dim=1)  # (B, 1 + N, D)
-        return self.ln_pre(x + self.positional_embedding)
+            first = self.class_embedding + self.positional_embedding[0]  # (D,)
+            x = torch.cat([first.expand(len(x), 1, -1), x], dim=1)  # (B, 1 + N, D)
+        return self.ln_pre(x)
 
     def tokens(self, images: Tensor) -> Tensor:
         """The tokens that the last block gives: (B, 3, H, W) -> (B, N, D), or (B, 1 + N, D) with
         the class token first if there is one."""
         return self.blocks(self.embed(images))
 
-    def features(self, images: Tensor) -> Tensor:
+    def features(self, images: Tensor, kept: Tensor | None = None) -> Tensor:
         """One vector for each picture, before the projection into the shared space, as linear
-        probes use it (paper A.3): (B, 3, H, W) -> (B, D)."""
+        probes use it (paper A.3): (B, 3, H, W) -> (B, D). `kept` is explained at `embed`."""
+        x = self.embed(images, kept)  # (B, N, D) or (B, 1 + N, D)
         if self.class_embedding is None:
-            x = self.tokens(images).mean(dim=1)  # (B, D)
+            x = self.blocks(x).mean(dim=1)  # (B, D)
         else:
             # Only the class token, number 0 of each sequence, is needed from the last block.
             first = torch.zeros(len(images), dtype=torch.long, device=images.device)  # (B,)
-            x = self.blocks(self.embed(images), query_index=first)[:, 0]  # (B, D)
+            x = self.blocks(x, query_index=first)[:, 0]  # (B, D)
         return self.ln_post(x)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """(B, 3, H, W) -> (B, E), not yet of unit length."""
-        return self.features(images) @ self.projection
+    def forward(self, images: Tensor, kept: Tensor | None = None) -> Tensor:
+        """(B, 3, H, W) -> (B, E), not yet of unit length. `kept` is explained at `embed`."""
+        return self.features(images, kept) @ self.projection
 
 
 class TextTransformer(nn.Module):
@@ -253,11 +267,12 @@ class CLIP(nn.Module):
         top, left = (height - size) // 2, (width - size) // 2
         return x[:, :, top : top + size, left : left + size]
 
-    def encode_image(self, images) -> Tensor:
+    def encode_image(self, images, kept: Tensor | None = None) -> Tensor:
         """Embed pictures.
 
         Args:
             images: anything that `preprocess` takes, or its result: float (B, 3, S, S).
+            kept: which patches to look at, see `VisionTransformer.embed`; None for all.
         Returns:
             (B, E), unit vectors.
         Raises:
@@ -265,7 +280,8 @@ class CLIP(nn.Module):
         """
         if not (isinstance(images, Tensor) and images.is_floating_point()):
             images = self.preprocess(images)
-        return F.normalize(self.visual(images), dim=-1)
+        x = self.visual(images) if kept is None else self.visual(images, kept)  # (B, E)
+        return F.normalize(x, dim=-1)
 
     def encode_text(self, texts: str | Sequence[str] | Tensor, truncate: bool = False) -> Tensor:
         """Embed texts.
@@ -287,17 +303,21 @@ class CLIP(nn.Module):
             texts = self.tokenizer(texts, self.config.context_length, truncate)
         return F.normalize(self.text(texts.to(self.device)), dim=-1)
 
-    def forward(self, images: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(
+        self, images: Tensor, tokens: Tensor, kept: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Embed a batch of pairs, ready for the losses in `loss.py`.
 
         Args:
             images: float (B, 3, S, S), preprocessed.
             tokens: int64 token ids (B, T); row i is the caption of picture i.
+            kept: which patches of each picture to look at, see `VisionTransformer.embed`; None for
+                all.
         Returns:
             Image features (B, E), text features (B, E), both unit vectors, and the inverse
             temperature (a scalar).
         """
-        return self.encode_image(images), self.encode_text(tokens), self.logit_scale.exp()
+        return self.encode_image(images, kept), self.encode_text(tokens), self.logit_scale.exp()
 
     def classify(
         self, image, labels: Sequence[str], template: str | Sequence[str] = "{}"

@@ -63,6 +63,8 @@ def fit_baseline(
     device = pick_device(device)
     model.to(device)
     rounding = Precision(device, pick_precision(device, precision))
+    if recipe.patch_dropout:
+        raise ValueError("baselines look at whole pictures; train them with patch_dropout=0")
     batches = Batches(data, model.tokenizer, model.config, recipe, device)
 
     def objective(images: Tensor, tokens: Tensor, rows: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
-"""What happens to pictures before a training step: they are made small once, and then randomly
-cropped, mirrored, and changed in brightness and contrast, a whole batch at a time on the device.
+"""What happens to pictures and captions before a training step: pictures are made small once, and
+then randomly cropped, mirrored, changed in brightness and contrast, and partly hidden; captions
+lose words. It is done for a whole batch at a time.
 
 Taught in notebook 02.
 """
@@ -70,6 +71,61 @@ def augment(images: Tensor, size: int, recipe, chances: Tensor) -> Tensor:
         middle = images.mean(dim=(1, 2, 3), keepdim=True)
         images = ((images - middle) * contrast + middle * brightness).clamp(0, 1)
     return images
+
+
+def erase(images: Tensor, share: float, chances: Tensor) -> Tensor:
+    """Fill a rectangle with grey in some of the pictures (Zhong et al. 2020).
+
+    Args:
+        images: (B, 3, H, W) in [0, 1].
+        share: the share of the pictures that lose a part.
+        chances: random numbers in [0, 1), five for each picture: (5, B).
+    Returns:
+        (B, 3, H, W) in [0, 1].
+    """
+    H, W = images.shape[2:]
+    picked, *places = to_device(chances.contiguous(), images.device)  # (B,) each
+    # The sides of a rectangle are a fifth to a half of the picture's.
+    height, width = (0.2 + 0.3 * chance for chance in places[:2])
+    top, left = places[2] * (1 - height), places[3] * (1 - width)
+    y = torch.arange(H, device=images.device).add(0.5).div(H)[:, None]  # (H, 1)
+    x = torch.arange(W, device=images.device).add(0.5).div(W)[None]  # (1, W)
+    column = lambda values: values[:, None, None]  # (B,) -> (B, 1, 1)
+    hidden = (y >= column(top)) & (y < column(top + height))
+    hidden = hidden & (x >= column(left)) & (x < column(left + width))  # (B, H, W)
+    hidden = hidden & (column(picked) < share)
+    return images.masked_fill(hidden[:, None], 0.5)
+
+
+def keep_patches(patches: int, share: float, chances: Tensor) -> Tensor:
+    """Choose the patches that a step looks at.
+
+    Args:
+        patches: N, how many each picture has.
+        share: the share of them that is left out.
+        chances: random numbers in [0, 1), one for each patch: (B, N).
+    Returns:
+        int64 (B, K), the numbers of the kept patches, ascending; at least one is kept.
+    """
+    K = max(1, round(patches * (1 - share)))
+    return chances.argsort(dim=1)[:, :K].sort(dim=1).values
+
+
+def drop_words(tokens: Tensor, end_token: int, share: float, chances: Tensor) -> Tensor:
+    """Leave tokens out of captions, but neither the first one (the start mark) nor the end mark.
+
+    Args:
+        tokens: int64 token ids (B, T), padded with 0 after the end mark.
+        end_token: id of the end mark.
+        share: the share of tokens to leave out.
+        chances: random numbers in [0, 1), one for each token: (B, T).
+    Returns:
+        (B, T), the rest of each caption, moved together and padded with 0.
+    """
+    dropped = (chances < share) & (tokens != end_token)
+    dropped[:, 0] = False
+    order = dropped.int().argsort(dim=1, stable=True)  # what stays first, in its old order
+    return tokens.masked_fill(dropped, 0).gather(1, order)
 
 
 def to_device(values: np.ndarray | Tensor, device: torch.device) -> Tensor:

@@ -19,7 +19,14 @@ from miniclip.config import CLIPConfig
 from miniclip.data import CaptionedImages, Shards
 from miniclip.data.world.artists import refuse_unseen
 from miniclip.tokenizer import Tokenizer, trim
-from miniclip.training.augmentation import augment, downsample, to_device
+from miniclip.training.augmentation import (
+    augment,
+    downsample,
+    drop_words,
+    erase,
+    keep_patches,
+    to_device,
+)
 from miniclip.training.recipe import Recipe
 
 
@@ -54,9 +61,55 @@ def random_numbers(*key: int) -> torch.Generator:
     return torch.Generator().manual_seed(zlib.crc32(repr(key).encode()))
 
 
+class MoreChances:
+    """Further random numbers of a step, drawn only where the recipe asks for them.
+
+    Args:
+        rng: gives the numbers of this step.
+        batch_size: B, pictures of the whole batch.
+        own: which of them this process has; by default all.
+    """
+
+    def __init__(self, rng: torch.Generator, batch_size: int, own: slice = slice(None)):
+        self.rng, self.batch_size, self.own = rng, batch_size, own
+
+    def __call__(self, *before: int, each: int) -> Tensor:
+        """Random numbers in [0, 1) for this process's pictures: (*before, own pictures, each)."""
+        return torch.rand(*before, self.batch_size, each, generator=self.rng)[..., self.own, :]
+
+
+def hide(
+    images: Tensor, tokens: Tensor, config: CLIPConfig, recipe: Recipe, chances: MoreChances
+) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+    """Hide parts of pictures and captions, as the recipe says.
+
+    Args:
+        images: (B, 3, S, S) in [0, 1].
+        tokens: (captions * B, T) token ids on the CPU, caption by caption.
+        config: of the model; it says how many patches a picture has.
+        recipe: its erase, patch_dropout and word_dropout say how much.
+        chances: gives the random numbers.
+    Returns:
+        the pictures, the token ids, and a tuple that is empty if all patches are looked at, or
+        holds the numbers (B, K) of those that are.
+    """
+    device = images.device
+    if recipe.erase:
+        images = erase(images, recipe.erase, chances(each=5).T)
+    if recipe.word_dropout:
+        words = chances(recipe.captions_per_image, each=tokens.shape[1]).flatten(0, 1)
+        tokens = drop_words(tokens, config.end_token, recipe.word_dropout, words)
+    if not recipe.patch_dropout:
+        return images, tokens, ()
+    patches = (config.image_size // config.patch_size) ** 2
+    kept = keep_patches(patches, recipe.patch_dropout, chances(each=patches))
+    return images, tokens, (to_device(kept, device),)
+
+
 class Batches:
-    """Batch number `step` of a data set, as a function of (seed, step): (B, 3, S, S) pictures,
-    (captions * B, T) token ids, on the device.
+    """Batch number `step` of a data set, as a function of (seed, step): (B, 3, S, S) pictures and
+    (captions * B, T) token ids, on the device, and the numbers (B, K) of the patches to look at if
+    the recipe has patch_dropout.
 
     Of several processes, each gets its `part` (which, of how many) of the same batch.
     """
@@ -73,7 +126,7 @@ class Batches:
     ):
         refuse_unseen(data.info)
         self.recipe, self.device, self.size = recipe, device, config.image_size
-        self.length_step = length_step
+        self.config, self.length_step = config, length_step
         share = recipe.batch_size // part[1]
         self.own = slice(part[0] * share, (part[0] + 1) * share)
         self.images = downsample(data.images, config.image_size, recipe.crop)
@@ -109,6 +162,7 @@ class Batches:
         which = torch.rand(self.recipe.captions_per_image, B, generator=rng) * self.counts[rows]
         chosen = (self.starts[rows] + which.long())[:, self.own]  # (captions, B)
         chances, rows = torch.rand(6, B, generator=rng)[:, self.own], rows[self.own]
+        more = MoreChances(rng, B, self.own)
         if self.on_device:
             images = self.images[to_device(rows, self.device)]
         else:
@@ -116,8 +170,9 @@ class Batches:
         images = images.permute(0, 3, 1, 2).float() / 255
         images = augment(images, self.size, self.recipe, chances)  # (B, 3, S, S)
         tokens = self.tokens[chosen].flatten(0, 1).long()  # (captions * B, T)
+        images, tokens, kept = hide(images, tokens, self.config, self.recipe, more)
         tokens = trim(tokens, self.end_token, self.length_step)
-        return (images - self.mean) / self.std, to_device(tokens, self.device)
+        return (images - self.mean) / self.std, to_device(tokens, self.device), *kept
 
 
 class StreamedBatches:
@@ -162,8 +217,10 @@ class StreamedBatches:
         images = to_device(downsample(np.stack(pictures), size, recipe.crop), self.device)
         images = images.permute(0, 3, 1, 2).float() / 255
         images = augment(images, size, recipe, torch.rand(6, B, generator=rng))
+        more = MoreChances(rng, B)
+        images, tokens, kept = hide(images, tokens, self.config, recipe, more)
         tokens = trim(tokens, self.config.end_token, self.length_step)
-        return (images - self.mean) / self.std, to_device(tokens, self.device)
+        return (images - self.mean) / self.std, to_device(tokens, self.device), *kept
 
 
 class Prefetcher:

@@ -96,6 +96,8 @@ def train(
     model, before, state = (
         _resume(out, run, preset) if resumed else (_start(data, preset, recipe), {}, {})
     )
+    if recipe.patch_dropout and model.config.resnet:
+        raise ValueError("a ResNet has no patches to leave out; train it with patch_dropout=0")
     model.to(device)
     rounding = Precision(device, pick_precision(device, precision))
     compiled = compile and not recipe.chunk_size  # chunks are passed through twice, in the open
@@ -154,8 +156,8 @@ def train(
 def contrastive_objective(
     model: CLIP, recipe: Recipe, precision: Precision
 ) -> Callable[[Tensor, Tensor], Tensor]:
-    """The loss of a batch: pictures (B, 3, S, S) and token ids (k B, T), k captions of each, to a
-    scalar.
+    """The loss of a batch: pictures (B, 3, S, S) and token ids (k B, T), k captions of each, and
+    the numbers (B, K) of the patches to look at if some are left out, to a scalar.
 
     Vectors are gathered from all processes, so that every picture meets every text of the whole
     batch. The loss is the mean over the k captions of each picture, and is computed in fp32.
@@ -163,8 +165,8 @@ def contrastive_objective(
     forward = _forward(model, recipe, precision)
     loss = _loss(model, recipe)
 
-    def objective(images: Tensor, tokens: Tensor) -> Tensor:
-        image, text, scale = forward(images, tokens)
+    def objective(images: Tensor, tokens: Tensor, *kept: Tensor) -> Tensor:
+        image, text, scale = forward(images, tokens, *kept)
         everyone = distributed.gather(image.float())  # (B of all processes, E)
         parts = (distributed.gather(part.float()) for part in text.chunk(recipe.captions_per_image))
         return torch.stack([loss(everyone, part, scale.float()) for part in parts]).mean()
@@ -176,13 +178,13 @@ def _forward(model: CLIP, recipe: Recipe, precision: Precision) -> Callable:
     """What turns a batch into (image features, text features, logit scale)."""
     if recipe.chunk_size:
         chunk_size = recipe.chunk_size
-        return lambda images, tokens: grad_cache(
-            model, images, tokens, chunk_size, precision.autocast
+        return lambda images, tokens, *kept: grad_cache(
+            model, images, tokens, chunk_size, precision.autocast, *kept
         )
 
-    def forward(images: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(images: Tensor, tokens: Tensor, *kept: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         with precision.autocast():
-            return model(images, tokens)
+            return model(images, tokens, *kept)
 
     return forward
 

@@ -24,6 +24,7 @@ def grad_cache(
     tokens: Tensor,
     chunk_size: int,
     autocast: Callable = nullcontext,
+    kept: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """What `model(images, tokens)` gives, with the activations of `chunk_size` pictures in memory
     at a time.
@@ -38,6 +39,7 @@ def grad_cache(
         tokens: (k B, T), k captions of each picture, caption by caption.
         chunk_size: pictures at a time.
         autocast: gives a context in which the model runs.
+        kept: (B, K), which patches to look at, if the model is to look at some only.
     Returns:
         the same three; calling `backward` on a loss of them adds the gradients of the model's
         weights.
@@ -48,7 +50,8 @@ def grad_cache(
 
     def features(part: slice) -> tuple[Tensor, Tensor]:
         with autocast():
-            image, text, _ = model(images[part], by_caption[:, part].flatten(0, 1))
+            patches = () if kept is None else (kept[part],)
+            image, text, _ = model(images[part], by_caption[:, part].flatten(0, 1), *patches)
         return image.float(), text.float().unflatten(0, (len(by_caption), -1))
 
     # Autograd only calls a function's backward if something among its inputs asks for a gradient.

@@ -32,6 +32,11 @@ class Recipe:
             picture.
         flip: mirror half of the pictures. Leave it off where captions say left and right.
         jitter: strength of random brightness and contrast, 0 for none.
+        erase: share of pictures in which a random rectangle is filled with grey (Zhong et al.
+            2020), so that no single part of a thing is relied on.
+        patch_dropout: share of each picture's patches that a step does not look at (Li et al.
+            2023). The image tower then has less to do, too.
+        word_dropout: share of the tokens of captions that a step leaves out.
         clip_norm: gradients longer than this are shortened to it.
         chunk_size: for batches that do not fit into memory: how many pictures to work on at a
             time (see `training/grad_cache.py`); 0 for the whole batch.
@@ -53,6 +58,9 @@ class Recipe:
     crop: float = 1.0
     flip: bool = False
     jitter: float = 0.0
+    erase: float = 0.0
+    patch_dropout: float = 0.0
+    word_dropout: float = 0.0
     clip_norm: float = 1.0
     chunk_size: int = 0
     seed: int = 0
@@ -76,6 +84,9 @@ class Recipe:
             )
         if self.chunk_size < 0:
             raise ValueError(f"expected a chunk_size of 0 or more, got {self.chunk_size}")
+        for name in ("erase", "patch_dropout", "word_dropout"):
+            if not 0 <= getattr(self, name) <= 0.9:
+                raise ValueError(f"{name} is a share from 0 to 0.9, not {getattr(self, name)}")
         if not 0 < self.crop <= 1:
             raise ValueError(f"expected crop above 0 and at most 1, got {self.crop}")
 
