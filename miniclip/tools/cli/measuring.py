@@ -53,13 +53,18 @@ def bench(
     memory: Annotated[
         bool, typer.Option(help="Training: measure peak memory too, a process for each model.")
     ] = True,
+    device: Annotated[
+        str, typer.Option(help="Training: cpu, or cuda to time everyone as is and compiled.")
+    ] = "cpu",
     json_: AsJson = False,
 ) -> None:
-    """Measure speed on the CPU; training and inference beside open_clip and transformers where
-    they are installed (pip install -e .[bench])."""
+    """Measure speed; training and inference beside open_clip and transformers where they are
+    installed (pip install -e .[bench])."""
     result: dict[str, dict] = {}
     for what in only or list(Bench):
-        if what in (Bench.training, Bench.inference):
+        if what is Bench.training and device != "cpu":
+            found = _speed_on_gpu(preset, batch_size, rounds, device)
+        elif what in (Bench.training, Bench.inference):
             found = _speed(what, preset, batch_size, rounds, memory and what is Bench.training)
         elif what is Bench.learning:
             found = _learning(minutes, precision)
@@ -95,6 +100,24 @@ def _speed(
         f"medians of {rounds} rounds in turn"
     )
     heads = ("model", "images/s", "to miniclip fp32", "of the fp32 GEMM rate", "peak memory")
+    return {name: asdict(speed) for name, speed in speeds.items()}, make_table(title, heads, rows)
+
+
+def _speed_on_gpu(preset: str, batch_size: int, rounds: int, device: str) -> tuple[dict, Table]:
+    from miniclip.tools.gpu_bench import gpu_speed
+
+    speeds = gpu_speed(preset, batch_size, rounds, device)
+    rows = [
+        (
+            name,
+            f"{speed.images_per_second:,.0f}",
+            f"{speed.gemm_share:.0%}" if speed.gemm_share else "",
+            f"{speed.memory:,.0f} MB" if speed.memory else "",
+        )
+        for name, speed in speeds.items()
+    ]
+    title = f"Training, {preset}, {batch_size} pictures a step, bf16, on {device}"
+    heads = ("model", "images/s", "of a large product's rate", "peak memory")
     return {name: asdict(speed) for name, speed in speeds.items()}, make_table(title, heads, rows)
 
 
