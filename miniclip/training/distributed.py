@@ -14,6 +14,7 @@ single process passes through here untouched.
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import re
 import signal
@@ -41,10 +42,16 @@ def init_distributed() -> tuple[int, int]:
 
 
 def cleanup() -> None:
-    """Leave the group of processes. A process that ends without doing so may be aborted, since its
-    threads still wait for the others."""
+    """Leave the group of processes.
+
+    Gloo's threads may hold the tensors of the last exchange. If Python has ended when they let go
+    of them, the process is aborted ("terminate called without an active exception", see
+    github.com/pytorch/pytorch/issues/190489). So the group is not only left but also collected
+    here, which waits for its threads.
+    """
     if dist.is_initialized():
         dist.destroy_process_group()
+        gc.collect()
 
 
 def wait_for_all() -> None:
