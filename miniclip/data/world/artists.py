@@ -323,6 +323,6 @@ def _hsv(color: str) -> tuple[float, float, float]:
 
 
 def _grey(color: str) -> str:
-    """A grey that is as light as a colour."""
-    value = round(255 * (_hsv(color)[2] + 1 - _hsv(color)[1] * _hsv(color)[2]) / 2)
-    return "#" + 3 * f"{min(255, value):02x}"
+    """The grey that has the lightness of a colour: the mean of its largest and smallest channel."""
+    _, s, v = _hsv(color)
+    return "#" + 3 * f"{round(255 * (v + v * (1 - s)) / 2):02x}"
