@@ -208,6 +208,12 @@ def test_the_command_line_trains_on_shards_and_tests_on_the_first(folder, tmp_pa
     assert done.returncode == 2 and "choose one" in done.stderr
 
 
+def test_a_first_shard_without_pictures_is_passed_over(folder):
+    write(folder / "00000.tar", [("1.txt", b"only words")])
+    shards = Shards(folder, size=40, workers=0)
+    assert len(shards.captions) == 24 and "no picture" in str(shards.report)
+
+
 def test_what_is_not_there_is_told(tmp_path, folder):
     (tmp_path / "nothing").mkdir()
     with pytest.raises(ValueError, match="there is no shard in"):

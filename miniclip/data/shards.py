@@ -43,12 +43,13 @@ class Shards:
         workers: number of processes that read and resize; with 0, this process does it.
     Attributes:
         paths: paths and addresses of the shards.
-        captions: captions of the first 2,000 images of the first shard, to learn a vocabulary from.
+        captions: captions of the first 2,000 images of the first shard that has any, to learn a
+            vocabulary from.
         report: a `Report` on the images read so far.
     Raises:
         ModuleNotFoundError: if webdataset is not installed.
         FileNotFoundError: if a shard does not exist.
-        ValueError: if there is no shard, or no image with a caption in the first one.
+        ValueError: if there is no shard, or no image with a caption in any of them.
     """
 
     def __init__(
@@ -84,7 +85,7 @@ class Shards:
         self.paths, self.size = paths, size
         self.buffer, self.workers = buffer, workers
         self.report = Report()
-        first_images = self.take(2000, paths=paths[:1])
+        first_images = self._first_images(2000)
         self.captions = first_images.captions
         self.pictures = pictures or sum(_count(path, len(first_images)) for path in paths)
 
@@ -94,6 +95,15 @@ class Shards:
     def __getitem__(self, selection: slice) -> Shards:
         """Select some of the shards, as in `shards[1:]`; the images in them are counted again."""
         return Shards(self.paths[selection], self.size, None, self.buffer, self.workers)
+
+    def _first_images(self, n: int) -> CaptionedImages:
+        """The first n images of the first shard that has any; a shard may be broken or empty."""
+        for path in self.paths[:-1]:
+            try:
+                return self.take(n, [path])
+            except ValueError:
+                pass  # what is wrong with its images stands in the report
+        return self.take(n, self.paths[-1:])
 
     def take(self, n: int, paths: Sequence[str] | None = None) -> CaptionedImages:
         """Load the first n images into memory, to test a model on or to look at.

@@ -141,6 +141,15 @@ class LossLab(Lab):
             ([plain.index(text), row] for row, text in enumerate(plain) if plain.index(text) < row),
             [0, 0],
         )
+        self._make_controls()
+        self.table, self.numbers = ui.HTML(), ui.HTML()
+        controls = ui.VBox([self.temperature, self.batch, self.company])
+        top = ui.HBox([controls, self.numbers])
+        self.box = ui.VBox([top, self.show, self.message, self.table])
+        self._watch(self.temperature, self.batch, self.company, self.show)
+
+    def _make_controls(self) -> None:
+        """Sliders for temperature and batch size, and the choices of negatives and of numbers."""
         wide = {"layout": ui.Layout(width="420px"), "style": {"description_width": "110px"}}
         self.temperature = ui.FloatLogSlider(
             value=0.07,
@@ -167,11 +176,6 @@ class LossLab(Lab):
         self.show = ui.ToggleButtons(
             options=["cosine", "probability", "push"], style={"button_width": "110px"}
         )
-        self.table, self.numbers = ui.HTML(), ui.HTML()
-        controls = ui.VBox([self.temperature, self.batch, self.company])
-        top = ui.HBox([controls, self.numbers])
-        self.box = ui.VBox([top, self.show, self.message, self.table])
-        self._watch(self.temperature, self.batch, self.company, self.show)
 
     def rows(self) -> list[int]:
         """The row numbers of the pictures in the batch."""
