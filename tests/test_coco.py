@@ -411,6 +411,61 @@ def test_the_command_line_fetches_and_tells_how_to_go_on(world, tmp_path):
     ) and "a list of numbers such as 4,5, not 'free'" in str(wrong.exception)
 
 
+def add_train_split(world, count):
+    """Give the server `count` photos of train2017, too, with their captions and the archive."""
+    pictures = miniclip.data.picturebook(count, seed=6, size=160, progress=False)
+    captions = world.captions | {"images": [], "annotations": []}
+    archive = {}
+    for number, (image, texts) in enumerate(zip(pictures.images, pictures.captions), 500_000):
+        buffer = io.BytesIO()
+        Image.fromarray(image).save(buffer, "JPEG", quality=90)
+        archive[f"train2017/{number:012d}.jpg"] = buffer.getvalue()
+        captions["images"].append({"id": number, "file_name": f"{number:012d}.jpg", "license": 4})
+        captions["annotations"] += [
+            {"id": 5 * number + k, "image_id": number, "caption": text}
+            for k, text in enumerate(texts)
+        ]
+    world.files |= {f"/{name}": content for name, content in archive.items()}
+    world.files["/zips/train2017.zip"] = world.zip(archive)
+    world.files["/annotations/annotations_trainval2017.zip"] = world.zip(
+        {
+            "annotations/captions_val2017.json": json.dumps(world.captions).encode(),
+            "annotations/captions_train2017.json": json.dumps(captions).encode(),
+        }
+    )
+
+
+# What makes the guide's commands small enough for a test.
+SMALLER = {
+    " small ": " nano ",
+    " 1024 ": " 16 ",
+    " 3500000 ": " 64 ",
+    " --compile": "",
+    "torchrun --nproc-per-node 4": f"{sys.executable} -m torch.distributed.run --nproc-per-node 2",
+    "python -m miniclip": f"{sys.executable} -m miniclip",
+}
+
+
+@pytest.mark.slow
+def test_the_guides_commands_lead_from_download_to_a_table_of_all_photos(world, tmp_path):
+    add_train_split(world, 60)
+    guide = (Path(__file__).parents[1] / "datasets" / "training.md").read_text(encoding="utf-8")
+    blocks = guide.partition("### All of COCO")[2].split("```")[1:4:2]
+    lines = [line for block in blocks for line in block.strip().splitlines()]
+    assert len(lines) == 5 and lines[4].startswith("torchrun")
+    for line in lines:
+        for old, new in SMALLER.items():
+            line = line.replace(old, new)
+        if " data coco " in line:
+            line += f" --server {world.url} --cache {tmp_path / 'cache'}"
+        done = subprocess.run(
+            line.split(), cwd=tmp_path, capture_output=True, text=True, timeout=300
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        if " data coco " not in line:
+            assert f"{COUNT:,} pictures" in done.stdout and "recall" in done.stdout.lower()
+
+
 # ---- arguments, and Karpathy's split
 
 

@@ -303,6 +303,7 @@ def test_a_packed_set_trains_too(tmp_path):
         (["train", "--minutes", "-1"], "Invalid value for '--minutes'"),
         (["train", "--minutes", "1", "--seen", "9"], "--minutes or --seen, not both"),
         (["train", "--val-captions", "v.json"], "let a tenth be held out"),
+        (["train", "--val-data", "photos"], "it needs --data or --images"),
         (["train", "--optimizer", "sgd"], "optimizer is muon or adamw, not 'sgd'"),
         (["train", "--nouns", "few"], "nouns is 'all', 'starter'"),
         (["train", "--device", "tpu9"], "there is no device"),

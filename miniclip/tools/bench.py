@@ -2,8 +2,8 @@
 learning, data, and the time to an answer.
 
 Models of equal size take turns in one run, and medians are told. A step of training is forward,
-loss, backward and optimizer
-on random pictures and texts: no data set, so that only the model is timed.
+loss, backward and optimizer on random pictures and texts: no data set, so that only the model is
+timed.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ STATUS = Path("/proc/self/status")
 @dataclass(frozen=True)
 class Speed:
     """`images_per_second` and `seconds` a step (medians over the rounds), `gemm_share` of the
-    fp32 matrix-product rate where operations
-    were counted, `memory` at the peak in MB where it was measured."""
+    fp32 matrix-product rate where operations were counted, `memory` at the peak in MB where it was
+    measured."""
 
     images_per_second: float
     seconds: float
@@ -148,10 +148,22 @@ def inference_step(
     return step
 
 
+# A size of others' that no preset of ours has: ViT-S/16 with a text tower as wide.
+VIT_S_16 = CLIPConfig.preset(
+    "base",
+    patch_size=16,
+    vision_width=384,
+    vision_heads=6,
+    text_width=384,
+    text_heads=6,
+    embed_dim=384,
+)
+
+
 def sizes(preset: str) -> tuple[CLIPConfig, CLIPConfig]:
-    """A preset as it is, and as the rivals have it: without the convolutional stem, with a class
-    token and a LayerNorm before the blocks."""
-    shipped = CLIPConfig.preset(preset)
+    """A preset (or "vit-s-16") as it is, and as the rivals have it: without the convolutional
+    stem, with a class token and a LayerNorm before the blocks."""
+    shipped = VIT_S_16 if preset == "vit-s-16" else CLIPConfig.preset(preset)
     return shipped, replace(shipped, stem=False, pool="cls", pre_norm=True)
 
 

@@ -35,7 +35,7 @@ def bench(
     preset: Annotated[
         str,
         typer.Option(
-            help="Training and inference: whose sizes to time, nano, tiny, small or base."
+            help="Training and inference: whose sizes to time, nano, tiny, small, base or vit-s-16."
         ),
     ] = "nano",
     batch_size: Annotated[
@@ -54,8 +54,14 @@ def bench(
         bool, typer.Option(help="Training: measure peak memory too, a process for each model.")
     ] = True,
     device: Annotated[
-        str, typer.Option(help="Training: cpu, or cuda to time everyone as is and compiled.")
+        str,
+        typer.Option(
+            help="Training: cpu, or cuda, where our model and open_clip's are also timed compiled."
+        ),
     ] = "cpu",
+    compiled: Annotated[
+        bool, typer.Option(help="Training on cuda: compile, which takes a minute or two.")
+    ] = True,
     json_: AsJson = False,
 ) -> None:
     """Measure speed; training and inference beside open_clip and transformers where they are
@@ -63,7 +69,7 @@ def bench(
     result: dict[str, dict] = {}
     for what in only or list(Bench):
         if what is Bench.training and device != "cpu":
-            found = _speed_on_gpu(preset, batch_size, rounds, device)
+            found = _speed_on_gpu(preset, batch_size, rounds, device, compiled)
         elif what in (Bench.training, Bench.inference):
             found = _speed(what, preset, batch_size, rounds, memory and what is Bench.training)
         elif what is Bench.learning:
@@ -103,10 +109,12 @@ def _speed(
     return {name: asdict(speed) for name, speed in speeds.items()}, make_table(title, heads, rows)
 
 
-def _speed_on_gpu(preset: str, batch_size: int, rounds: int, device: str) -> tuple[dict, Table]:
-    from miniclip.tools.gpu_bench import gpu_speed
+def _speed_on_gpu(
+    preset: str, batch_size: int, rounds: int, device: str, compiled: bool
+) -> tuple[dict, Table]:
+    from miniclip.tools.gpu_bench import COMPILED, gpu_speed
 
-    speeds = gpu_speed(preset, batch_size, rounds, device)
+    speeds = gpu_speed(preset, batch_size, rounds, device, compiled=COMPILED if compiled else ())
     rows = [
         (
             name,

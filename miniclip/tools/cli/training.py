@@ -13,6 +13,7 @@ import typer
 from miniclip import checkpoint as checkpoints
 from miniclip.config import CLIPConfig
 from miniclip.data import CaptionedImages, CaptionStyle, Shards, World, folder, picturebook
+from miniclip.data import load as load_packed
 from miniclip.device import pick_device, pick_precision
 from miniclip.model import CLIP
 from miniclip.retrieval import evaluate_retrieval
@@ -101,6 +102,7 @@ def photo_sets(
     packed: Path | None,
     shards: str | None,
     val_captions: Path | None,
+    val_packed: Path | None,
     seed: int,
 ) -> tuple[CaptionedImages | Shards, CaptionedImages] | None:
     """The photographs to train on and those to test on, or None if the options name none.
@@ -113,6 +115,10 @@ def photo_sets(
             "--val-captions names captions of the pictures in --images; give both, or let a "
             "tenth be held out"
         )
+    if val_packed is not None and not (images or packed):
+        raise ValueError("--val-data is for tests of photographs; it needs --data or --images")
+    if val_packed is not None and val_captions is not None:
+        raise ValueError("--val-captions and --val-data are two ways to name a test; choose one")
     if shards is not None and (images or captions or packed):
         raise ValueError("--shards, --data and --images are three kinds of data sets; choose one")
     larger = round(size * 1.15)  # room for random crops
@@ -129,6 +135,8 @@ def photo_sets(
         return None
     if val_captions is not None:
         return photos, folder(images, val_captions, size=size)
+    if val_packed is not None:
+        return photos, load_packed(val_packed)
     return photos.split(0.9, seed)
 
 
@@ -177,6 +185,10 @@ def train(
             "held out."
         ),
     ] = None,
+    val_data: Annotated[
+        Path | None,
+        typer.Option(help="A packed data set to test on; without it a tenth is held out."),
+    ] = None,
     pictures: Annotated[
         int, typer.Option(min=1, help="Picturebook: how many pictures to draw.")
     ] = 50_000,
@@ -218,7 +230,7 @@ def train(
         raise ValueError("give --minutes or --seen, not both")
     minutes = 5.0 if minutes is None and seen is None else minutes
     size, seed = getattr(begin, "config", begin).image_size, make_recipe(Recipe(), recipe).seed
-    photos = photo_sets(size, images, captions, packed, shards, val_captions, seed)
+    photos = photo_sets(size, images, captions, packed, shards, val_captions, val_data, seed)
     if photos is None:
         world = world_of(nouns, artists)
         task = drawn_task(size, pictures, world, mention, seed, start)
