@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 import miniclip
 from miniclip import Scene, Thing, World, plots
 from miniclip.data import picturebook
-from miniclip.data.world import CONCEPTS, STARTER, TRAINED_ON, UNSEEN
+from miniclip.data.world import CONCEPTS, STARTER, TRAINED_ON, UNSEEN, CaptionStyle, caption
 from miniclip.data.world.artists import ARTISTS, FOR_CHOOSING, drawn_codes
 from miniclip.evaluation import shifts, studies
 from miniclip.evaluation.baselines import bag_of_words
@@ -181,3 +181,15 @@ def test_the_command_line_draws_by_whom_one_asks(tmp_path):
 def test_what_no_artist_can_draw_is_refused_with_a_sentence(make, sentence):
     with pytest.raises(ValueError, match=sentence):
         make()
+
+
+def test_captions_name_the_manner_of_the_artist_where_they_are_asked_to():
+    style = CaptionStyle(manner=1)
+    for artist in ARTISTS:
+        scene = thing("dog", artist)
+        texts = {caption(scene, Random(number), style).lower() for number in range(40)}
+        found = {manner for manner in ARTISTS[artist].manners for text in texts if manner in text}
+        assert found == set(ARTISTS[artist].manners)
+        assert all(any(manner in text for manner in found) for text in texts)
+    silent = [caption(thing("dog", "fluent"), Random(number)) for number in range(200)]
+    assert not any("icon" in text or "shaded" in text for text in silent)

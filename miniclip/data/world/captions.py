@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from random import Random
 
+from miniclip.data.world.artists import ARTISTS
 from miniclip.data.world.places import PLACES
 from miniclip.data.world.scene import Scene, Thing
 from miniclip.data.world.things import PLURALS, UNCOUNTED, article, plural
@@ -80,6 +81,8 @@ class CaptionStyle:
         kind: that a thing is called by its kind ("an animal", "a thing").
         lead_in: that a caption begins with "a photo of" or the like.
         style: that a caption begins with the drawing style, if it is a sketch or a cut-out.
+        manner: that a caption of a picture in full begins with the artist's manner of drawing ("a
+            flat drawing of"), see `Artist.manners`.
         model: that a thing's variant is named ("a tulip" for a flower).
         verb: that an animal or bird by itself is said to be standing, resting, waiting or alone.
     Raises:
@@ -100,6 +103,7 @@ class CaptionStyle:
     style: float = 0.7
     model: float = 0.0
     verb: float = 0.15
+    manner: float = 0.0
 
     def __post_init__(self) -> None:
         for item in fields(self):
@@ -233,6 +237,9 @@ def _lead_in(scene: Scene, phrases: list[str], style: CaptionStyle, rng: Random)
     """Choose how the caption begins: "a photo of", "there are", ..., or "" for no lead-in."""
     has_lead_in = rng.random() < (style.lead_in if scene.style == "full" else style.style)
     lead = rng.choice(STYLE_LEAD_INS[scene.style]) if has_lead_in else ""
+    # A style that says nothing of manners uses no random number for them.
+    if style.manner and scene.things and scene.style == "full" and rng.random() < style.manner:
+        lead = rng.choice(ARTISTS[scene.things[0].artist].manners)
     is_plural = (
         phrases
         and not phrases[0].startswith(("a ", "an "))
