@@ -55,14 +55,19 @@ def text_features(model, texts: Sequence[str] | Tensor, batch_size: int | None =
     Returns:
         (n, E), float32 unit vectors on the CPU.
     """
-    texts = texts if isinstance(texts, Tensor) else list(texts)
+    is_tokens = isinstance(texts, Tensor)
+    texts = texts if is_tokens else list(texts)
     batch_size = batch_size or _batch_size(model)
+    # Texts of similar length share a batch: all texts of a batch are padded to its longest one.
+    lengths = texts.count_nonzero(dim=1).tolist() if is_tokens else list(map(len, texts))
+    order = sorted(range(len(texts)), key=lengths.__getitem__)
+    parts = []
     with torch.inference_mode():
-        parts = [
-            model.encode_text(texts[start : start + batch_size]).float().cpu()
-            for start in range(0, len(texts), batch_size)
-        ]
-    return torch.cat(parts)
+        for start in range(0, len(texts), batch_size):
+            rows = order[start : start + batch_size]
+            batch = texts[rows] if is_tokens else [texts[row] for row in rows]
+            parts.append(model.encode_text(batch).float().cpu())
+        return torch.cat(parts)[torch.tensor(order).argsort()]  # back in the order of `texts`
 
 
 def fill(template: str, label: str) -> str:

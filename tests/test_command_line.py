@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 import miniclip
 from miniclip.checkpoint import read
 from miniclip.data import load, picturebook
-from miniclip.tools.cli import app
+from miniclip.tools.cli import app, main
 from miniclip.tools.cli.options import make_recipe
 from miniclip.training.recipe import Recipe
 
@@ -309,13 +309,19 @@ def test_a_packed_set_trains_too(tmp_path):
         (["train", "--device", "tpu9"], "there is no device"),
     ],
 )
-def test_wrong_input_gets_a_sentence_and_no_traceback(arguments, sentence):
-    result = call(*arguments)
-    assert (
-        result.returncode == 2
-        and sentence in " ".join(result.stderr.split())
-        and "Traceback" not in result.stderr
-    )
+def test_wrong_input_gets_a_sentence(arguments, sentence, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setattr(sys, "argv", ["miniclip", *arguments])
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 2 and sentence in " ".join(capsys.readouterr().err.split())
+
+
+def test_wrong_input_ends_the_program_with_2_and_without_a_traceback():
+    result = call("train", "--preset", "huge")
+    assert result.returncode == 2 and result.stderr.startswith("Sorry:")
+    assert "Traceback" not in result.stderr
 
 
 @pytest.mark.parametrize(
