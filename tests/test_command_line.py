@@ -304,7 +304,7 @@ def test_a_packed_set_trains_too(tmp_path):
         (["train", "--minutes", "1", "--seen", "9"], "--minutes or --seen, not both"),
         (["train", "--val-captions", "v.json"], "let a tenth be held out"),
         (["train", "--optimizer", "sgd"], "optimizer is muon or adamw, not 'sgd'"),
-        (["train", "--nouns", "few"], "nouns is 'all', 'starter'"),
+        (["train", "--nouns", "few"], "nouns is 'starter', 'common', 'all'"),
         (["train", "--device", "tpu9"], "there is no device"),
     ],
 )
