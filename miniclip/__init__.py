@@ -62,7 +62,7 @@ _MODULES = {
 _NAMES = {
     "course.checks": ("check",),
     "course.exercises": ("answer",),
-    "data.world": ("COLORS", "CONCEPTS", "PLACES", "STARTER", "article"),
+    "data.world": ("COLORS", "COMMON", "CONCEPTS", "PLACES", "STARTER", "article"),
     "data.world.captions": ("MODEL_NAMES",),
     "evaluation.baselines": (
         "Classifier",

@@ -305,7 +305,7 @@ def test_a_packed_set_trains_too(tmp_path):
         (["train", "--val-captions", "v.json"], "let a tenth be held out"),
         (["train", "--val-data", "photos"], "it needs --data or --images"),
         (["train", "--optimizer", "sgd"], "optimizer is muon or adamw, not 'sgd'"),
-        (["train", "--nouns", "few"], "nouns is 'all', 'starter'"),
+        (["train", "--nouns", "few"], "nouns is 'starter', 'common', 'all'"),
         (["train", "--device", "tpu9"], "there is no device"),
     ],
 )

@@ -3,13 +3,14 @@ meant to be silent."""
 
 import hashlib
 import json
+from collections import Counter
 from random import Random
 
 import numpy as np
 import pytest
 
 from miniclip.data import CaptionStyle, Scene, Thing, World, load, picturebook
-from miniclip.data.world import COLORS, CONCEPTS, PLACES, STARTER, WORDS, article, caption
+from miniclip.data.world import COLORS, COMMON, CONCEPTS, PLACES, STARTER, WORDS, article, caption
 from miniclip.data.world.captions import MODEL_NAMES
 from miniclip.data.world.places import shade
 from miniclip.data.world.things import plural
@@ -19,6 +20,10 @@ def digest(data) -> str:
     return hashlib.sha256(data.images.tobytes() + json.dumps(data.captions).encode()).hexdigest()[
         :16
     ]
+
+
+def sha(texts) -> str:
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +71,54 @@ def test_the_world_is_as_large_as_promised():
     assert {"animal", "vehicle", "fruit", "plant", "thing"} <= {
         meaning.kind for meaning in CONCEPTS.values()
     }
+
+
+def test_there_are_starter_nouns_common_ones_and_many_more():
+    assert len(CONCEPTS) >= 350 and len(COMMON) == 211 and len(STARTER) == 40
+    assert set(STARTER) < set(COMMON) and tuple(CONCEPTS)[: len(COMMON)] == COMMON
+    assert World(nouns="common") == World() and World().nouns == COMMON
+    assert World(nouns="starter").nouns == STARTER and World(nouns="all").nouns == tuple(CONCEPTS)
+
+
+def test_more_nouns_change_no_picture_of_the_default_world():
+    """These are the scenes and captions of seed 0 from when there were only the common nouns."""
+    scenes = [repr(World().scene(Random(f"picturebook 0 {index}"))) for index in range(50)]
+    captions = [text for texts in picturebook(50, seed=0, size=32).captions for text in texts]
+    assert (sha(scenes), sha(captions)) == ("132c33964b9cc6ab", "6600b9f2f08c461e")
+
+
+def test_words_are_unique_but_for_the_words_with_two_meanings():
+    concepts_of = Counter()
+    for name, concept in CONCEPTS.items():
+        concepts_of.update({name, concept.word, *concept.synonyms})
+    twofold = {word for word, count in concepts_of.items() if count > 1}
+    assert twofold == {"bat", "bolt", "bow", "chicken", "crane", "cup", "glasses", "mouse", "palm"}
+    codes = [code for concept in CONCEPTS.values() for code in concept.art]
+    assert len(codes) == len(set(codes))  # no two concepts share a drawing
+    variants = {name for names in MODEL_NAMES.values() for name in names}
+    assert variants.isdisjoint(concepts_of)
+
+
+@pytest.mark.parametrize("kind", ["ball", "shoe", "bird", "person"])
+def test_a_family_has_at_least_six_members(kind):
+    assert sum(concept.kind == kind for concept in CONCEPTS.values()) >= 6
+
+
+@pytest.mark.parametrize(
+    "noun, one, many",
+    [
+        ("goose", "a goose", "geese"),
+        ("ox", "an ox", "oxen"),
+        ("unicorn", "a unicorn", "unicorns"),
+        ("hourglass", "an hourglass", "hourglasses"),
+        ("glass of wine", "a glass of wine", "glasses of wine"),
+        ("jeans", "jeans", "jeans"),
+        ("popcorn", "popcorn", "popcorn"),
+        ("policeman", "a policeman", "policemen"),
+    ],
+)
+def test_further_nouns_take_their_article_and_plural(noun, one, many):
+    assert (article(noun), plural(noun)) == (one, many)
 
 
 def test_families_share_one_word_and_differ_in_the_drawing():
@@ -166,7 +219,7 @@ def test_the_readmes_scene_can_be_built_and_drawn():
 @pytest.mark.parametrize(
     "make, sentence",
     [
-        (lambda: Thing("unicorn"), "noun 'unicorn' is not in the picture book; choose one of: dog"),
+        (lambda: Thing("gryphon"), "noun 'gryphon' is not in the picture book; choose one of: dog"),
         (
             lambda: Thing("dog", "gold"),
             "color 'gold' is not in the picture book; choose one of: red",
@@ -181,8 +234,8 @@ def test_the_readmes_scene_can_be_built_and_drawn():
         (lambda: Scene(weather="hail"), "weather 'hail'"),
         (lambda: Scene(things=[Thing("dog")] * 7), "at most 6 things, not 7"),
         (lambda: Scene().draw(16), "32 to 512 pixels wide, not 16"),
-        (lambda: World(nouns="some"), "nouns is 'all', 'starter' or a list"),
-        (lambda: World(nouns=["dog", "unicorn"]), "not in the picture book: unicorn"),
+        (lambda: World(nouns="some"), "nouns is 'starter', 'common', 'all' or a list"),
+        (lambda: World(nouns=["dog", "gryphon"]), "not in the picture book: gryphon"),
         (lambda: World(places=["moon"]), "no such place: moon"),
         (lambda: World(objects=9), "scenes of 0 to 6 things"),
         (lambda: World(spacing="odd"), "spacing is even or any, not 'odd'"),

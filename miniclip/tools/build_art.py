@@ -40,12 +40,15 @@ PACKAGES = {  # artist -> iconify package
 }
 WITH_CODES = ("twemoji", "noto", "fluent-emoji-flat")  # packages that say which code a name has
 # Drawings that show something else than the concept: a Turkish flag for a turkey, a domino for
-# dice, desktop computers for a laptop, and a train that could be a bus.
+# dice, desktop computers for a laptop, and a train that could be a bus; cricket bats for a
+# grasshopper, a hedgehog for a blowfish, an earphone for headphones, a face for sunglasses, and a
+# road sign for a shield.
 LEFT_OUT = {
-    "streamline": "1F983",
-    "firefox": "1F3B2 1F4BB",
-    "emojione-old": "1F4BB",
-    "noto-old": "1F4BB 1F686",
+    "emojione": "1F997",
+    "streamline": "1F983 1F3A7",
+    "firefox": "1F3B2 1F4BB 1F576",
+    "emojione-old": "1F4BB 1F421 1F6E1",
+    "noto-old": "1F4BB 1F686 1F997",
 }
 
 

@@ -9,13 +9,13 @@ from torch import Tensor
 
 from miniclip import prompts
 from miniclip.course.widgets.base import Lab, bars, picture
-from miniclip.data.world import COLORS, CONCEPTS, PLACES, Scene, Thing, article
+from miniclip.data.world import COLORS, COMMON, CONCEPTS, PLACES, Scene, Thing, article
 from miniclip.data.world.scene import LIGHTS, STYLES, WEATHERS
 from miniclip.zeroshot import classifier, image_features, inverse_temperature
 
 
 def scene_classifiers(
-    model, nouns: Sequence[str] = tuple(CONCEPTS), template: str = prompts.SIMPLE
+    model, nouns: Sequence[str] = COMMON, template: str = prompts.SIMPLE
 ) -> dict[str, tuple[tuple[str, ...], Tensor]]:
     """What can be asked of a scene, {question: (C labels, their vectors (C, E))}, for the thing,
     the place and the colour."""
@@ -94,7 +94,7 @@ class SceneLab(Lab):
     def __init__(
         self,
         model,
-        nouns: Sequence[str] = tuple(CONCEPTS),
+        nouns: Sequence[str] = COMMON,
         template: str = prompts.SIMPLE,
         size: int = 128,
     ):

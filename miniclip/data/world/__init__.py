@@ -22,11 +22,12 @@ from miniclip.data.world.artists import ARTISTS, COLORS, GROUPS, TRAINED_ON, UNS
 from miniclip.data.world.captions import CaptionStyle, caption
 from miniclip.data.world.places import PLACES
 from miniclip.data.world.scene import MAX_THINGS, Scene, Thing
-from miniclip.data.world.things import CONCEPTS, STARTER, WORDS, article
+from miniclip.data.world.things import COMMON, CONCEPTS, STARTER, WORDS, article
 
 __all__ = [
     "ARTISTS",
     "COLORS",
+    "COMMON",
     "CONCEPTS",
     "PLACES",
     "STARTER",
@@ -70,7 +71,8 @@ class World:
     """Which scenes occur, and how often.
 
     Args:
-        nouns: names of concepts from `CONCEPTS`; "starter" for the starter nouns, "all" for all.
+        nouns: names of concepts from `CONCEPTS`, or "starter" for the 40 starter nouns, "common"
+            for the common ones, "all" for all.
         places: names from `PLACES`.
         objects: number of things in a scene, 0 to 6: one number, or {number: weight} to choose it
             at random.
@@ -92,7 +94,7 @@ class World:
         ValueError: for an unknown name or a number out of range.
     """
 
-    nouns: str | tuple[str, ...] = "all"
+    nouns: str | tuple[str, ...] = "common"
     places: tuple[str, ...] = tuple(PLACES)
     objects: int | Mapping[int, float] = field(
         default_factory=lambda: {1: 0.4, 2: 0.4, 3: 0.12, 4: 0.08}
@@ -117,11 +119,14 @@ class World:
     def __post_init__(self) -> None:
         nouns = self.nouns
         if isinstance(nouns, str):
-            nouns = {"all": tuple(CONCEPTS), "starter": STARTER}.get(nouns, nouns)
+            groups = {"starter": STARTER, "common": COMMON, "all": tuple(CONCEPTS)}
+            nouns = groups.get(nouns, nouns)
         else:
             nouns = tuple(nouns)
         if isinstance(nouns, str):
-            raise ValueError(f"nouns is 'all', 'starter' or a list of names, not {nouns!r}")
+            raise ValueError(
+                f"nouns is 'starter', 'common', 'all' or a list of names, not {nouns!r}"
+            )
         if unknown := [name for name in nouns if name not in CONCEPTS]:
             raise ValueError(
                 f"not in the picture book: {', '.join(unknown)}; its nouns: {', '.join(CONCEPTS)}"
@@ -367,7 +372,7 @@ def picturebook(
         n: number of pictures.
         seed: another seed gives other pictures; keep some seeds for tests.
         size: height and width in pixels, 32 to 512.
-        world: which scenes occur; by default those with all nouns and places.
+        world: which scenes occur; by default those with the common nouns and all places.
         captions: what captions mention; see `CaptionStyle`.
         workers: number of processes that draw; by default one for each core if n is above 2,000,
             otherwise one. The result does not depend on it.

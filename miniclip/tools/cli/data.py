@@ -30,7 +30,7 @@ def draw(
     pictures: Annotated[int, typer.Option(help="How many.")] = 10_000,
     seed: Annotated[int, typer.Option(help="Another seed, other pictures.")] = 0,
     size: Annotated[int, typer.Option(help="Height and width in pixels, 32 to 512.")] = 64,
-    nouns: Annotated[str, typer.Option(help="'starter' or 'all'.")] = "all",
+    nouns: Annotated[str, typer.Option(help="'starter', 'common' or 'all'.")] = "common",
     artists: Artists = "openmoji",
 ) -> None:
     """Draw a Picturebook set and keep it as a packed data set."""
@@ -57,7 +57,7 @@ def artists(
         for name, artist in ARTISTS.items()
     ]
     heads = ("artist", "drawings", "split", "licence", "author")
-    sheet = plots.artists(tuple(CONCEPTS), size=40, columns=4).png()
+    sheet = plots.artists(tuple(CONCEPTS), size=32, columns=6).png()
     Image.open(io.BytesIO(sheet)).convert("RGB").quantize(256).save(out, "PNG", optimize=True)
     console.print(make_table("Who draws Picturebook", heads, rows))
     console.print(f"All their drawings are in {out}", markup=False)

@@ -65,8 +65,8 @@ def load_data(
 
 
 def world_of(nouns: str, artists: str = "openmoji") -> World:
-    """The drawn world of two options: its nouns, "starter" or "all", and its artists, a group or
-    names with commas between them."""
+    """The drawn world of two options: its nouns, "starter", "common" or "all", and its artists, a
+    group or names with commas between them."""
     by = artists if artists in GROUPS else tuple(name.strip() for name in artists.split(","))
     return World.starter(artists=by) if nouns == "starter" else World(nouns=nouns, artists=by)
 

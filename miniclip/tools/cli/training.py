@@ -193,7 +193,7 @@ def train(
         int, typer.Option(min=1, help="Picturebook: how many pictures to draw.")
     ] = 50_000,
     nouns: Annotated[
-        str, typer.Option(help="Picturebook: the 'starter' nouns, or 'all'.")
+        str, typer.Option(help="Picturebook: the 'starter' nouns, the 'common' ones, or 'all'.")
     ] = "starter",
     artists: Artists = "openmoji",
     mention: Annotated[
@@ -286,7 +286,8 @@ def evaluate(
     captions: Captions = None,
     packed: Packed = None,
     nouns: Annotated[
-        str, typer.Option(help="Picturebook: test on the 'starter' nouns or on 'all'.")
+        str,
+        typer.Option(help="Picturebook: test on the 'starter' nouns, the 'common' ones, or 'all'."),
     ] = "starter",
     artists: Artists = "openmoji",
     pictures: Annotated[
