@@ -55,3 +55,10 @@ def pick_precision(device: torch.device, name: str | None = None) -> torch.dtype
         # bf16 came with compute capability 8.0 (Ampere).
         name = "bf16" if torch.cuda.get_device_capability(device) >= (8, 0) else "fp16"
     return PRECISIONS[name or "fp32"]
+
+
+def cpu_has_bf16() -> bool:
+    """Whether this machine's CPU multiplies matrices in bf16 (AVX-512 BF16 or AMX). Elsewhere bf16
+    is emulated, and slower than fp32."""
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 import miniclip
 from miniclip.checkpoint import read
 from miniclip.data import load, picturebook
-from miniclip.tools.cli import app, main
+from miniclip.tools.cli import app, main, training
 from miniclip.tools.cli.options import make_recipe
 from miniclip.training.recipe import Recipe
 
@@ -69,7 +69,7 @@ def photos(tmp_path_factory):
 
 def test_training_ends_with_a_table_a_figure_and_the_way_to_the_notebooks(trained):
     folder, result = trained
-    for question in ("object", "color", "place"):
+    for question in ("object", "color", "place", "object, unseen artists"):
         assert re.search(
             rf"{question}\s+│\s+\d+\.\d%\s+│\s+\d+\.\d% to \d+\.\d%\s+│\s+\d+", result.stdout
         ), result.stdout
@@ -211,6 +211,22 @@ def test_what_is_set_on_the_command_line_is_what_the_training_gets(tmp_path):
     kept = read(out)[1]["run"]["recipe"]
     wanted = Recipe(batch_size=32, betas=(0.8, 0.9), flip=True, jitter=0.1)
     assert kept == wanted.to_json()
+
+
+@pytest.mark.parametrize(
+    "capabilities, budget", [({"amx_bf16": True}, (2.5, "bf16")), ({}, (5.0, None))]
+)
+def test_a_cpu_made_for_bf16_trains_in_it_for_half_the_time(monkeypatch, capabilities, budget):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
+    given = []
+
+    def train_clip(*_, minutes, precision, **__):
+        given.append((minutes, precision))
+        raise KeyboardInterrupt  # what follows is not asked here
+
+    monkeypatch.setattr(training, "train_clip", train_clip)
+    run(app, ["train", "--pictures", "80", "--device", "cpu"])
+    assert given == [budget]
 
 
 def test_training_can_be_taken_up_again(tmp_path):

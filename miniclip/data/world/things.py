@@ -86,6 +86,7 @@ IRREGULAR = {
     "goose": "geese",
     "mango": "mangoes",
     "potato": "potatoes",
+    "tomato": "tomatoes",
     "volcano": "volcanoes",
     "tornado": "tornadoes",
     "policeman": "policemen",

@@ -76,7 +76,7 @@ def save_naming_figure(
     for image in test.images[:count]:
         probabilities = classify(model, image, question.names, "a picture of {}.")
         answers.append({word[name]: p for name, p in probabilities.items()})
-    title = f"Pictures it never saw, named after {trained}"
+    title = f"Things by artists that it never saw, named after {trained}"
     figure = plots.guesses(test.images[:count], answers, question.targets[:count], title=title)
     figure.savefig(path, dpi=110)
 
