@@ -59,8 +59,9 @@ def test_learning_is_watched_and_data_keeps_up():
     learned = time_to_learn(minutes=0.05, pictures=300)
     assert (
         learned["rows"][-1]["seen"] >= 64
-        and {"object", "color", "place"} <= learned["rows"][-1].keys()
+        and {"object", "color", "place", "unseen"} <= learned["rows"][-1].keys()
     )
+    assert learned["drawing"] > 0 and learned["record"] is None  # nothing is learned so soon
     assert 0 < learned["data_share"] < 0.3  # 1 % where nothing else runs
 
 

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from miniclip.device import cpu_has_bf16
 from miniclip.tools import bench as measure
 from miniclip.tools.cli.options import AsJson, console
 from miniclip.tools.cli.report import make_table
@@ -49,7 +50,10 @@ def bench(
         ),
     ] = 5,
     minutes: Annotated[float, typer.Option(min=0.05, help="Learning: how long.")] = 0.6,
-    precision: Annotated[str, typer.Option(help="Learning: fp32 or bf16.")] = "fp32",
+    precision: Annotated[
+        str | None,
+        typer.Option(help="Learning: fp32 or bf16; by default bf16 on a CPU that is made for it."),
+    ] = None,
     memory: Annotated[
         bool, typer.Option(help="Training: measure peak memory too, a process for each model.")
     ] = True,
@@ -129,22 +133,22 @@ def _speed_on_gpu(
     return {name: asdict(speed) for name, speed in speeds.items()}, make_table(title, heads, rows)
 
 
-def _learning(minutes: float, precision: str) -> tuple[dict, Table]:
+def _learning(minutes: float, precision: str | None) -> tuple[dict, Table]:
+    precision = precision or ("bf16" if cpu_has_bf16() else "fp32")
     learned = measure.time_to_learn(minutes, precision=precision)
+    shares = ("object", "color", "place", "unseen")
     rows = [
-        (
-            f"{row['seen']:,}",
-            f"{row['minutes']:.2f}",
-            f"{row['object']:.0%}",
-            f"{row['color']:.0%}",
-            f"{row['place']:.0%}",
-        )
+        (f"{row['seen']:,}", f"{row['minutes']:.2f}", *(f"{row[name]:.0%}" for name in shares))
         for row in learned["rows"]
     ]
-    title = f"Learning, nano, {precision}; batches took {learned['data_share']:.1%} of a step"
-    return learned, make_table(
-        title, ("pictures seen", "minutes", "object", "color", "place"), rows
+    record = learned["record"]
+    reached = f"after {record:.1f} minutes" if record else "not yet"
+    title = (
+        f"Learning, nano, {precision}; drawing took {learned['drawing']:.1f} minutes, batches "
+        f"{learned['data_share']:.1%} of a step; {measure.RECORD:.0%} by unseen artists: {reached}"
     )
+    heads = ("pictures seen", "minutes", "object", "color", "place", "object, unseen artists")
+    return learned, make_table(title, heads, rows)
 
 
 def _data() -> tuple[dict, Table]:
