@@ -24,6 +24,7 @@ from miniclip.training.recipe import Recipe
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[1]
+QUICK = ("--test-pictures", "100")
 run = CliRunner().invoke
 
 
@@ -43,7 +44,7 @@ def call(*arguments, folder=None):
 def trained(tmp_path_factory):
     """The README's first command, for two seconds."""
     folder = tmp_path_factory.mktemp("first")
-    result = call("train", "--pictures", 600, "--minutes", 0.03, folder=folder)
+    result = call("train", "--pictures", 600, *QUICK, "--minutes", 0.03, folder=folder)
     assert result.returncode == 0, result.stderr
     return folder, result
 
@@ -118,6 +119,7 @@ def test_a_trained_model_can_be_trained_further_and_tells_both_histories(trained
         "train",
         "--from",
         first,
+        *QUICK,
         "--pictures",
         300,
         "--seen",
@@ -205,7 +207,7 @@ def test_options_replace_what_a_recipe_has():
 
 def test_what_is_set_on_the_command_line_is_what_the_training_gets(tmp_path):
     out = tmp_path / "a.safetensors"
-    options = ["--pictures", "80", "--seen", "64", "--out", str(out), "--json"]
+    options = ["--pictures", "80", *QUICK, "--seen", "64", "--out", str(out), "--json"]
     chosen = ["--batch-size", "32", "--betas", "0.8", "0.9", "--flip", "--jitter", "0.1"]
     assert run(app, ["train", *options, *chosen]).exit_code == 0
     kept = read(out)[1]["run"]["recipe"]
@@ -225,12 +227,13 @@ def test_a_cpu_made_for_bf16_trains_in_it_for_half_the_time(monkeypatch, capabil
         raise KeyboardInterrupt  # what follows is not asked here
 
     monkeypatch.setattr(training, "train_clip", train_clip)
-    run(app, ["train", "--pictures", "80", "--device", "cpu"])
+    run(app, ["train", "--pictures", "80", *QUICK, "--device", "cpu"])
     assert given == [budget]
 
 
 def test_training_can_be_taken_up_again(tmp_path):
     options = [
+        *QUICK,
         "--pictures",
         300,
         "--batch-size",
@@ -311,7 +314,7 @@ def test_a_packed_set_trains_too(tmp_path):
         (["train", "--preset", "huge"], "no preset 'huge'; there are nano"),
         (["train", "--images", "."], "--images and --captions go together"),
         (["train", "--loss", "triplet"], "loss is info_nce, sigmoid or a function, not 'triplet'"),
-        (["train", "--pictures", "50", "--seen", "10"], "a batch of 64 needs at least"),
+        (["train", "--pictures", "50", *QUICK, "--seen", "10"], "a batch of 64 needs at least"),
         (["evaluate", "nothing.safetensors"], "there is no checkpoint at nothing.safetensors"),
         (["evaluate", "README.md"], "not a whole safetensors file"),
         (["train", "--data", "nowhere"], "holds no whole packed set"),

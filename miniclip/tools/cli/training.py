@@ -60,17 +60,17 @@ class Task:
 
 
 def drawn_task(
-    size: int, pictures: int, world: World, mention: float, seed: int, start: str | None
+    size: int, pictures: int, tests: int, world: World, mention: float, seed: int, start: str | None
 ) -> Task:
     """Train on drawn pictures, and test naming on others of the same world and on the same things
-    by artists that it never saw."""
+    by artists that it never saw, `tests` pictures each."""
     from miniclip.evaluation import benchmarks
 
     data = picturebook(pictures, seed, size, world, CaptionStyle(mention=mention))
-    test = benchmarks.single_objects(world, 1000, size)
-    unseen = benchmarks.single_objects(replace(world, artists=UNSEEN), 1000, size)
+    test = benchmarks.single_objects(world, tests, size)
+    unseen = benchmarks.single_objects(replace(world, artists=UNSEEN), tests, size)
     # The test pictures are looked at once, at the end; these are of another seed.
-    watched = benchmarks.single_objects(world, 300, size, benchmarks.CHOICE_SEED)
+    watched = benchmarks.single_objects(world, min(tests, 300), size, benchmarks.CHOICE_SEED)
 
     def finish(model: CLIP, history: History, figure: Path) -> tuple[object, dict]:
         scores = benchmarks.ask(model, test)
@@ -201,6 +201,9 @@ def train(
     pictures: Annotated[
         int, typer.Option(min=1, help="Picturebook: how many pictures to draw.")
     ] = 50_000,
+    test_pictures: Annotated[
+        int, typer.Option(min=20, help="Picturebook: how many pictures to draw for each test.")
+    ] = 1000,
     nouns: Annotated[
         str, typer.Option(help="Picturebook: the 'starter' nouns, the 'common' ones, or 'all'.")
     ] = "starter",
@@ -244,7 +247,7 @@ def train(
     photos = photo_sets(size, images, captions, packed, shards, val_captions, val_data, seed)
     if photos is None:
         world = world_of(nouns, artists)
-        task = drawn_task(size, pictures, world, mention, seed, start)
+        task = drawn_task(size, pictures, test_pictures, world, mention, seed, start)
     else:
         task = photo_task(*photos)
     model, history = train_clip(
