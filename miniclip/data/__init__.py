@@ -2,12 +2,14 @@
 
 They are drawn (`picturebook`), read from a folder of photos in COCO's layout (`folder`), fetched
 from COCO's server (`coco`), opened from disk where they were packed (`load`), or streamed from tar
-files (`Shards`).
+files (`Shards`). A few photographs come with the package (`album`), and what people wrote about
+many more (`coco_captions`).
 """
 
 from miniclip.data.captioned import CaptionedImages, load
 from miniclip.data.coco2017 import coco
 from miniclip.data.folders import folder, pack
+from miniclip.data.photographs import album, coco_captions
 from miniclip.data.shards import Shards
 from miniclip.data.world import CaptionStyle, Scene, Thing, World, picturebook
 
@@ -18,7 +20,9 @@ __all__ = [
     "Shards",
     "Thing",
     "World",
+    "album",
     "coco",
+    "coco_captions",
     "folder",
     "load",
     "pack",

@@ -176,6 +176,19 @@ class CaptionedImages:
         ]
         return f"CaptionedImages({'; '.join(parts)})"
 
+    def credits(self) -> list[str]:
+        """Whose the images are, a line for each image if the data set knows it.
+
+        Returns:
+            lines such as "000000252219.jpg: https://flickr.com/photo.gne?id=3232237447, CC BY 2.0";
+            for a set with one source, that source and its licence in one line.
+        """
+        if not {"file_name", "source", "licence"} <= self.facts.keys():
+            known = [str(self.info[key]) for key in ("source", "licence") if key in self.info]
+            return ["; ".join(known)] if known else []
+        columns = (self.facts[name] for name in ("file_name", "source", "licence"))
+        return [f"{name}: {source}, {licence}" for name, source, licence in zip(*columns)]
+
     def split(self, fraction: float, seed: int = 0) -> tuple[CaptionedImages, CaptionedImages]:
         """Split the images at random into two data sets that have no image in common.
 
