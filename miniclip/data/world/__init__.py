@@ -53,6 +53,7 @@ USUAL_SIZES = {
     3: (0.27, 0.4),
     4: (0.25, 0.36),
 }
+UNUSUAL = 0.4  # share of paint for things whose drawing by OpenMoji has no colour to replace
 SIZES_OF_MANY = (0.2, 0.28)  # in a picture of five or six things
 
 
@@ -84,7 +85,8 @@ class World:
         spacing: how a thing's position is chosen among twelve random ones: "even" takes the one
             that is farthest from the other things, "any" the first one that overlaps none of them.
         painted: probability that a thing is painted in a colour, if it can be; otherwise it keeps
-            its own.
+            its own. Things with a colour of their own, such as bananas, are painted less than half
+            as often, so that shape and not colour tells what a thing is.
         artists: who draws: names from `ARTISTS`, or the name of a group of them: "trained",
             "choosing", "unseen" or "all". A picture is drawn by one of them, chosen at random, and
             shows things that this artist drew.
@@ -241,8 +243,10 @@ class World:
             variant = rng.choice(concept.variants(artist))
             share = same_kind and rng.random() < 0.7
             color = shared_color if share else rng.choice(tuple(COLORS))
+            # What has a colour of its own, such as a banana, is seen in it more often.
+            usual = 1 if concept.art[variant] in concept.family else UNUSUAL
             painted = (
-                rng.random() < self.painted
+                rng.random() < self.painted * usual
                 and concept.can_be_painted(variant, artist)
                 and (name, color) not in self.excluded_pairs
             )

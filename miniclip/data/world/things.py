@@ -134,12 +134,12 @@ class Concept:
         return [row for row, code in enumerate(self.art) if code.partition(">")[0] in drawn]
 
     def can_be_painted(self, variant: int, artist: str = "openmoji") -> bool:
-        """Whether an artist's drawing of a variant can be painted: it needs a colour that
-        dominates it."""
+        """Whether an artist's drawing of a variant can be painted: OpenMoji's need a colour family,
+        those of others a colour that dominates them."""
         code = self.art[variant]
-        return code in self.family and (
-            artist == "openmoji" or artwork(code, artist).hue is not None
-        )
+        if artist == "openmoji":
+            return code in self.family
+        return artwork(code, artist).hue is not None
 
 
 def _parse(line: str, common: bool) -> Concept:
