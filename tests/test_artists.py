@@ -184,7 +184,7 @@ def test_the_command_line_draws_by_whom_one_asks(tmp_path):
         (lambda: World(nouns=("llama",), artists="firefox"), "firefox has drawn none of llama"),
         (lambda: Thing("dog", artist="rembrandt"), "artist 'rembrandt' is not in the picture book"),
         (lambda: Thing("llama", artist="firefox"), "firefox has not drawn a llama"),
-        (lambda: Thing("lemon", color="blue", artist="noto"), "cannot be painted"),
+        (lambda: Thing("panda", color="blue", artist="noto"), "cannot be painted"),
     ],
 )
 def test_what_no_artist_can_draw_is_refused_with_a_sentence(make, sentence):
@@ -202,3 +202,14 @@ def test_captions_name_the_manner_of_the_artist_where_they_are_asked_to():
         assert all(any(manner in text for manner in found) for text in texts)
     silent = [caption(thing("dog", "fluent"), Random(number)) for number in range(200)]
     assert not any("icon" in text or "shaded" in text for text in silent)
+
+
+def test_what_has_a_colour_of_its_own_is_seen_in_others_but_less_often():
+    assert not CONCEPTS["banana"].can_be_painted(0, "openmoji")
+    assert CONCEPTS["banana"].can_be_painted(0, "twemoji")
+
+    def painted(noun):
+        world = World(nouns=(noun,), objects=1, artists=("twemoji",))
+        return np.mean([world.scene(Random(n)).things[0].color is not None for n in range(500)])
+
+    assert 0.28 < painted("banana") < 0.44 and 0.85 < painted("frog") < 0.95
