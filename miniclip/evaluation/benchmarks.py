@@ -59,13 +59,15 @@ def all_words(objects: np.ndarray) -> tuple[str, ...]:
 
 
 def questions(data: CaptionedImages) -> dict[str, Question]:
-    """What can be asked of pictures of single objects: which object, which colour (if it is
-    painted) and which place."""
+    """What can be asked of pictures of single objects: which object, and of drawn ones also which
+    colour (if they are painted) and which place."""
     facts, every = data.facts, np.arange(len(data))
-    painted = np.nonzero(facts["color"] != "")[0]
     words = tuple(data.info.get("words", ())) or all_words(facts["object"])
-    return {
-        "object": Question(every, facts["object"], words, tuple(map(article, words))),
+    which = {"object": Question(every, facts["object"], words, tuple(map(article, words)))}
+    if not {"color", "place"} <= facts.keys():
+        return which
+    painted = np.nonzero(facts["color"] != "")[0]
+    return which | {
         "color": Question(
             painted,
             facts["color"][painted],
