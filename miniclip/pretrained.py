@@ -446,8 +446,13 @@ def _fetch(name: str) -> Path:
     hub_config.refuse_other_models(folder)  # before hundreds of megabytes are fetched
     for file in FILES:  # one of them is enough, and a pickle is fetched if there is no other
         if _first_file(folder, FILES):
-            break
+            return folder
         folder = _download(name, [file])
+    if _first_file(folder, FILES) is None:
+        raise FileNotFoundError(
+            f"{name} has none of {', '.join(FILES)}, or fetching them was interrupted; try again "
+            "with the internet, or choose another: python -m miniclip models"
+        )
     return folder
 
 

@@ -135,6 +135,23 @@ def test_the_published_files_of_every_short_name_give_its_configuration(name, tm
         assert said["resize"] == "shortest"
 
 
+@pytest.mark.parametrize("name", ["RN50x4-quickgelu", "ViT-L-14-336-quickgelu", "ViT-H-14"])
+def test_resnets_and_other_widths_are_read_from_open_clip_s_own_files(name, libraries, tmp_path):
+    sizes = libraries[0].get_model_config(name)
+    with torch.device("meta"):
+        weights = pretrained.translate(libraries[0].CLIP(**sizes).state_dict())
+    write(tmp_path, {"open_clip_config.json": {"model_cfg": sizes}})
+    config = pretrained.configuration(weights, said=hub_config.read(tmp_path, 0))
+    vision, text = sizes["vision_cfg"], sizes["text_cfg"]
+    assert config.image_size == vision["image_size"] and config.text_heads == text["heads"]
+    assert config.activation == ("quick_gelu" if name.endswith("quickgelu") else "gelu")
+    channels = vision["width"] * (32 if config.resnet else 1)
+    assert config.vision_heads * vision.get("head_width", 64) == channels
+    assert list(config.resnet or [config.vision_layers]) == (
+        vision["layers"] if config.resnet else [vision["layers"]]
+    )
+
+
 # ------------------------------------------------------------------------------ parity
 
 
