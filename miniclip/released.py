@@ -34,9 +34,10 @@ SHIPPED_MODELS = {
     "photos": Released("", None, None, "6,090 photos of Flickr8k", "non-commercial"),
 }
 # ImageNet: for TinyCLIP by its card, for the others by docs/openclip_results.csv of open_clip.
-# Sizes and licences: by the pages of the repositories. All but the two TinyCLIPs are a ViT-B/32, so
-# they differ only in what they learned from. The last six have no safetensors file, and PyTorch
-# 2.10 or newer reads the other one.
+# Sizes and licences: by the repositories' pages; all files of a ViT-B/32 in fp32 have 605 MB. All
+# but the two TinyCLIPs are a ViT-B/32, so they differ only in what they learned from, and in the
+# activation of "openai". The last six seem to have no safetensors file; PyTorch 2.10 or newer reads
+# the other one.
 HUB_MODELS = {
     "tinyclip": Released(
         "wkcn/TinyCLIP-ViT-8M-16-Text-3M-YFCC15M", 94, 41.1, "YFCC15M, from a larger CLIP", "MIT"

@@ -25,11 +25,11 @@ HALF = {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}
 TEXT = {"context_length": 77, "vocab_size": 49408, "width": 512, "heads": 8, "layers": 12}
 VISION = {"image_size": 224, "layers": 12, "width": 768, "patch_size": 32}
 
-# The configuration files as published. Read word by word on the pages of the hub: those of "openai"
-# and "datacomp" (the other laion repositories have a file of the same 469 bytes, or are older and
-# have a fine-tuned descendant with the same), and the preprocessor_config.json of TinyCLIP. Of
-# TinyCLIP's config.json the sizes are those in its authors' code; that its activation is
-# quick_gelu, as in OpenAI's config.json of the same length, could not be read anywhere.
+# The configuration files as published. Read word by word on pages of the hub: those of "openai" and
+# "datacomp", the preprocessor_config.json of TinyCLIP, and, for "laion2b", those of models that
+# were fine-tuned from it. A CommonPool repository lists a file of the same 469 bytes as that of
+# "datacomp"; its sisters are taken to be like it. Of TinyCLIP's config.json the sizes are those in
+# its authors' code; that its activation is quick_gelu could not be read anywhere.
 DATACOMP = {
     "open_clip_config.json": {
         "model_cfg": {"embed_dim": 512, "vision_cfg": VISION, "text_cfg": TEXT},
