@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -22,9 +23,12 @@ from safetensors.torch import save_file
 from miniclip.config import CLIPConfig
 from miniclip.device import pick_device
 from miniclip.model import CLIP
+from miniclip.released import HUB_MODELS
 from miniclip.tokenizer import Tokenizer
 
 FORMAT = "miniclip 1"
+# Endings of files with weights. A name with another dot in it can still be one of the hub's.
+ENDINGS = {".safetensors", ".bin", ".pt", ".pth", ".ckpt"}
 SHIPPED = {
     path.stem: path
     for path in sorted((Path(__file__).parent / "checkpoints").glob("*.safetensors"))
@@ -102,7 +106,8 @@ def read(path: str | Path) -> tuple[CLIP, dict, dict[str, torch.Tensor]]:
     if not path.is_file():
         raise FileNotFoundError(
             f"there is no checkpoint at {path}; train one with: python -m miniclip train --out "
-            f"{path}, or load one that ships: {', '.join(SHIPPED)}"
+            f"{path}, or load one that ships ({', '.join(SHIPPED)}) or one of the hub: python -m "
+            "miniclip models"
         )
     try:
         with safe_open(path, "pt") as file:
@@ -169,14 +174,26 @@ def _is_pretrained(path: Path) -> bool:
         return False
 
 
+def _is_repository(name: str) -> bool:
+    """Whether this is how the Hugging Face hub names its repositories, owner/name, and neither a
+    file that exists nor the name of a file of weights."""
+    return (
+        re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", name) is not None
+        and not Path(name).exists()
+        and Path(name).suffix not in ENDINGS
+    )
+
+
 def load(path: str | Path, device: str | torch.device | None = None) -> CLIP:
     """Load a model, ready to use.
 
     Args:
-        path: one of three things: the name of a model that ships with the package ("picturebook",
-            "photos"); a file that `save` or training wrote; or OpenAI's weights, as a repository
-            of the Hugging Face hub ("openai/clip-vit-base-patch32") or as a folder or file that
-            holds them (see `pretrained.py`).
+        path: one of four things: the name of a model that ships with the package ("picturebook",
+            "photos"); the short name of a released one that is fetched from the Hugging Face hub
+            ("tinyclip", "openai"; `python -m miniclip models` lists them); a file that `save` or
+            training wrote; or another plain CLIP, as a repository of the hub
+            ("openai/clip-vit-base-patch32") or as a folder or file that holds it (see
+            `pretrained.py`).
         device: where to put the model; by default on the fastest device here, see `pick_device`.
     Returns:
         The model, in evaluation mode.
@@ -185,11 +202,9 @@ def load(path: str | Path, device: str | torch.device | None = None) -> CLIP:
         ValueError: if the file holds something else (as `read`), or the device does not exist.
     """
     if not Path(path).exists():
-        path = SHIPPED.get(str(path), path)
-    file = Path(path)
-    # A repository of the hub is called owner/name: exactly one slash, and no file ending.
-    on_the_hub = str(path).count("/") == 1 and not file.exists() and not file.suffix
-    if file.is_dir() or on_the_hub or _is_pretrained(file):
+        released = HUB_MODELS.get(str(path))
+        path = SHIPPED.get(str(path), released.source if released else path)
+    if Path(path).is_dir() or _is_repository(str(path)) or _is_pretrained(Path(path)):
         from miniclip.pretrained import load as load_pretrained
 
         model = load_pretrained(path)

@@ -37,6 +37,8 @@ class CLIPConfig:
         end_token: id of the end mark; a text's vector is read at this token.
         mean, std: mean and standard deviation of each colour channel, for pixel values in [0, 1];
             pictures are normalised with them.
+        resize: how a picture becomes square: its shorter side is resized and the centre is cut out
+            ("shortest", as in the paper's code), or it is squeezed into a square ("squash").
     Raises:
         ValueError: if no model can be built from this combination.
     """
@@ -62,6 +64,7 @@ class CLIPConfig:
     # The numbers that the paper's code normalises with.
     mean: tuple[float, float, float] = (0.48145466, 0.4578275, 0.40821073)
     std: tuple[float, float, float] = (0.26862954, 0.26130258, 0.27577711)
+    resize: str = "shortest"
 
     def __post_init__(self) -> None:
         # A configuration read from a checkpoint's JSON has lists where we want tuples. Fields of
@@ -142,11 +145,12 @@ class CLIPConfig:
             )
 
     def _check_options(self) -> None:
-        """`pool`, `activation` and `stem_norm` must each be one of two words."""
+        """`pool`, `activation`, `stem_norm` and `resize` must each be one of two words."""
         choices = {
             "pool": ("cls", "mean"),
             "activation": ("gelu", "quick_gelu"),
             "stem_norm": ("group", "batch"),
+            "resize": ("shortest", "squash"),
         }
         for name, options in choices.items():
             if getattr(self, name) not in options:

@@ -226,7 +226,8 @@ class CLIP(nn.Module):
                 (H, W, 3) or (B, H, W, 3).
         Returns:
             float32 tensor (B, 3, S, S) on the model's device, S = image_size: the shorter side is
-            resized to S, the centre is cut out, and each channel is normalised.
+            resized to S, the centre is cut out, and each channel is normalised. (With the
+            configuration's `resize` "squash", both sides are resized to S.)
         Raises:
             ValueError: for anything else.
         """
@@ -256,12 +257,15 @@ class CLIP(nn.Module):
         return (x.to(self.device) - self.mean) / self.std
 
     def _resize_and_crop(self, x: Tensor) -> Tensor:
-        """Resize the shorter side to S and cut out the centre: (B, 3, H, W) -> (B, 3, S, S)."""
+        """Make pictures square, as `CLIPConfig.resize` says: (B, 3, H, W) -> (B, 3, S, S)."""
         size, (height, width) = self.config.image_size, x.shape[2:]
         if (height, width) == (size, size):
             return x
-        scale = size / min(height, width)
-        height, width = max(size, round(height * scale)), max(size, round(width * scale))
+        if self.config.resize == "squash":
+            height = width = size
+        else:
+            scale = size / min(height, width)
+            height, width = max(size, round(height * scale)), max(size, round(width * scale))
         # Bicubic interpolation can overshoot the range of the colours, hence the clamp.
         x = F.interpolate(x, (height, width), mode="bicubic", antialias=True).clamp(0, 1)
         top, left = (height - size) // 2, (width - size) // 2

@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 import miniclip
 from miniclip.checkpoint import read
 from miniclip.data import load, picturebook
+from miniclip.released import HUB_MODELS, SHIPPED_MODELS
 from miniclip.tools.cli import app, main, training
 from miniclip.tools.cli.options import make_recipe
 from miniclip.training.recipe import Recipe
@@ -355,12 +356,24 @@ def test_wrong_input_ends_the_program_with_2_and_without_a_traceback():
         ["data", "show"],
         ["bench"],
         ["export"],
+        ["models"],
         ["lab"],
     ],
 )
 def test_every_command_explains_itself(command):
     result = run(app, [*command, "--help"])
     assert result.exit_code == 0 and "Usage" in result.stdout
+
+
+def test_models_lists_what_ships_first_and_then_what_can_be_fetched():
+    page = run(app, ["models"], env={"COLUMNS": "200"}).stdout
+    places = [page.index(f" {name} ") for name in (*SHIPPED_MODELS, *HUB_MODELS)]
+    assert places == sorted(places) and list(SHIPPED_MODELS) == ["picturebook", "photos"]
+    for model in HUB_MODELS.values():
+        row = next(line for line in page.splitlines() if f" {model.source} " in line)
+        assert all(
+            text in row for text in (f"{model.megabytes} MB", f"{model.imagenet} %", model.licence)
+        )
 
 
 def test_importing_the_package_imports_neither_matplotlib_nor_widgets():

@@ -15,6 +15,7 @@ import typer
 
 from miniclip.tools.cli import data, measuring, training
 from miniclip.tools.cli.options import console, notes
+from miniclip.tools.cli.report import models_table
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -47,6 +48,17 @@ def grade(
     )
 
 
+def models() -> None:
+    """List the models that `miniclip.load` knows by name: those that ship, and others to fetch."""
+    console.print(models_table())
+    console.print(
+        'In Python: miniclip.load("tinyclip"). All but the first two are fetched from the Hugging '
+        "Face hub once; ImageNet is their published zero-shot accuracy there.",
+        markup=False,
+        highlight=False,
+    )
+
+
 def lab() -> None:
     """Open the notebooks in JupyterLab."""
     notebooks = Path(__file__).parents[3] / "notebooks"
@@ -60,6 +72,7 @@ for command in (
     measuring.bench,
     measuring.study,
     grade,
+    models,
     measuring.doctor,
     lab,
 ):

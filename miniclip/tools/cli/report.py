@@ -7,8 +7,10 @@ from pathlib import Path
 
 from rich.table import Table
 
+from miniclip.checkpoint import SHIPPED
 from miniclip.data import CaptionedImages
 from miniclip.model import CLIP
+from miniclip.released import HUB_MODELS, SHIPPED_MODELS
 from miniclip.retrieval import Recall
 from miniclip.zeroshot import Score
 
@@ -47,6 +49,29 @@ def recall_table(recall: Recall) -> Table:
         ("", *(f"recall@{k}" for k in recall.image_to_text)),
         rows,
     )
+
+
+def models_table() -> Table:
+    """A row for each model that has a name, those that ship first."""
+    table = Table(title="Models", title_justify="left")
+    for column in ("name", "on disk", "ImageNet", "learned from", "licence", "source"):
+        table.add_column(
+            column,
+            justify="right" if column in ("on disk", "ImageNet") else "left",
+            no_wrap=column in ("name", "licence"),
+            overflow="fold",
+        )
+    for name, model in (SHIPPED_MODELS | HUB_MODELS).items():
+        size = model.megabytes or SHIPPED[name].stat().st_size / 1e6
+        table.add_row(
+            name,
+            f"{size:.0f} MB",
+            f"{model.imagenet} %" if model.imagenet else "-",
+            model.data,
+            model.licence,
+            model.source or "ships with miniclip",
+        )
+    return table
 
 
 def scores_json(scores: Mapping[str, Score]) -> dict[str, dict]:

@@ -292,8 +292,8 @@ def evaluate(
     checkpoint: Annotated[
         str,
         typer.Argument(
-            help="A checkpoint file that training wrote, or the name of a model that ships: "
-            "picturebook, photos."
+            help="A checkpoint file that training wrote, or a name that python -m miniclip models "
+            "lists, such as picturebook or photos."
         ),
     ],
     images: Images = None,
