@@ -34,10 +34,10 @@ NEEDED = (
 )
 CLASSROOM = ("jupyterlab", "ipywidgets")
 # Measured on two cores of an AMD EPYC: training pictures a second in the README's first command,
-# the pictures that it saw in its five minutes, and the seconds that the quickest and the slowest
+# the pictures that the README's table is after, and the seconds that the quickest and the slowest
 # notebook took.
 REFERENCE = 350.0
-FIRST_COMMAND = 105_472
+FIRST_COMMAND = 96_000
 NOTEBOOK = (12, 64)
 # The least training pictures a second of each class of machines, its name, and what to do.
 CLASSES = (

@@ -200,7 +200,7 @@ def train(
     ] = None,
     pictures: Annotated[
         int, typer.Option(min=1, help="Picturebook: how many pictures to draw.")
-    ] = 50_000,
+    ] = 30_000,
     test_pictures: Annotated[
         int, typer.Option(min=20, help="Picturebook: how many pictures to draw for each test.")
     ] = 1000,
