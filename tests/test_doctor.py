@@ -52,7 +52,7 @@ def test_speed_has_classes(monkeypatch, capsys, rate, speed):
     monkeypatch.setattr(module, "training_rate", lambda seconds: float(rate))
     found = doctor()
     assert found["speed"] == speed and found["first_command_minutes"] == pytest.approx(
-        105_472 / rate / 60, abs=0.06
+        96_000 / rate / 60, abs=0.06
     )
     assert speed in capsys.readouterr().out and bool(found["do"]) >= (rate < 200)
     assert rate != 350 or found["notebook_seconds"] == [12, 64]
