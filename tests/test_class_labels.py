@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
 import miniclip
 from miniclip.data import labelled
 from miniclip.evaluation.benchmarks import ask, questions
+from miniclip.tools.cli import app
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 CLASSES = ["apple", "dog", "sail boat"]
@@ -65,6 +67,14 @@ def test_a_model_can_be_asked_which_class_they_show(tmp_path):
     assert questions(data)["object"].names == ("an apple", "a dog", "a sail boat")
     score = ask(miniclip.load("photos"), data, "a photo of {}.")["object"]
     assert score.n == 9 and score.chance == pytest.approx(1 / 3)
+
+
+def test_the_command_line_asks_for_the_classes_of_a_folder(tmp_path):
+    command = ["evaluate", "photos", "--on", str(write(tmp_path)), "--json"]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0 and json.loads(done.stdout)["object"]["n"] == 3
+    both = CliRunner().invoke(app, [*command, "--data", "somewhere"])
+    assert "choose one" in str(both.exception)
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ def main() -> None:
     traceback."""
     try:
         app(standalone_mode=True)
-    except (ValueError, OSError, FloatingPointError) as error:
+    except (ValueError, OSError, FloatingPointError, ModuleNotFoundError) as error:
         notes.print("[bold red]Sorry:[/]", end=" ")
         notes.print(str(error), markup=False, highlight=False)
         raise SystemExit(2) from error

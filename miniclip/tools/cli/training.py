@@ -13,7 +13,15 @@ import typer
 
 from miniclip import checkpoint as checkpoints
 from miniclip.config import CLIPConfig
-from miniclip.data import CaptionedImages, CaptionStyle, Shards, World, folder, picturebook
+from miniclip.data import (
+    CaptionedImages,
+    CaptionStyle,
+    Shards,
+    World,
+    folder,
+    labelled,
+    picturebook,
+)
 from miniclip.data import load as load_packed
 from miniclip.data.world import UNSEEN
 from miniclip.device import cpu_has_bf16, pick_device, pick_precision
@@ -296,6 +304,16 @@ def evaluate(
             "lists, such as picturebook or photos."
         ),
     ],
+    on: Annotated[
+        str | None,
+        typer.Option(
+            help="Name the classes of real pictures: cifar10, mnist, imagenette, ..., or a folder "
+            "with a labels.json; see miniclip.data.labelled."
+        ),
+    ] = None,
+    download: Annotated[
+        bool, typer.Option("--download", help="With --on: fetch the set if it is not here.")
+    ] = False,
     images: Images = None,
     captions: Captions = None,
     packed: Packed = None,
@@ -305,7 +323,7 @@ def evaluate(
     ] = "starter",
     artists: Artists = "openmoji",
     pictures: Annotated[
-        int, typer.Option(help="Picturebook: how many test pictures to draw.")
+        int, typer.Option(help="Picturebook and --on: how many test pictures.")
     ] = 1000,
     style: Annotated[str, typer.Option(help="Picturebook: full, sketch or cutout.")] = "full",
     seed: Annotated[
@@ -317,12 +335,20 @@ def evaluate(
     ] = "a picture of {}.",
     json_: AsJson = False,
 ) -> None:
-    """Test a trained model: naming on Picturebook pictures, retrieval on captioned photos."""
+    """Test a trained model: naming on Picturebook pictures or on real ones with class labels
+    (--on), retrieval on captioned photos (--data or --images)."""
     from miniclip.evaluation import benchmarks
 
+    if on is not None and (images or packed):
+        raise ValueError("--on asks for classes, --data and --images for captions; choose one")
     model = checkpoints.load(checkpoint)
     photos = load_data(images, captions, packed, size=model.config.image_size)
-    if photos is None:
+    if on is not None:
+        data = labelled(on, pictures, model.config.image_size, download=download)
+        scores = benchmarks.ask(model, data, template)
+        tables = [report.scores_table(f"Zero-shot with '{template}' on {on}", scores)]
+        result = report.scores_json(scores)
+    elif photos is None:
         scores, recall = benchmarks.picturebook_scores(
             model, world_of(nouns, artists), pictures, template, seed, style
         )
