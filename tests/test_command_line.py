@@ -2,6 +2,7 @@
 a sentence."""
 
 import dataclasses
+import io
 import json
 import os
 import re
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from rich.console import Console
 from typer.testing import CliRunner
 
 import miniclip
@@ -21,6 +23,7 @@ from miniclip.data import load, picturebook
 from miniclip.released import HUB_MODELS, SHIPPED_MODELS
 from miniclip.tools.cli import app, main, training
 from miniclip.tools.cli.options import make_recipe
+from miniclip.tools.cli.report import models_table
 from miniclip.training.recipe import Recipe
 
 pytestmark = pytest.mark.slow
@@ -244,9 +247,9 @@ def test_training_can_be_taken_up_again(tmp_path):
         "--seen",
         128,
     ]
-    call("train", *options)
-    again = call("train", *options, "--resume")
-    assert again.returncode == 2 and "is complete" in again.stderr
+    assert call("train", *options).returncode == 0
+    again = run(app, ["train", *map(str, options), "--resume"])
+    assert isinstance(again.exception, ValueError) and "is complete" in str(again.exception)
 
 
 def test_sets_are_drawn_packed_and_shown(photos, tmp_path):
@@ -366,7 +369,11 @@ def test_every_command_explains_itself(command):
 
 
 def test_models_lists_what_ships_first_and_then_what_can_be_fetched():
-    page = run(app, ["models"], env={"COLUMNS": "200"}).stdout
+    done = run(app, ["models"])
+    assert done.exit_code == 0 and "tinyclip" in done.stdout
+    wide = Console(width=200, file=io.StringIO())  # a narrow one folds long names
+    wide.print(models_table())
+    page = wide.file.getvalue()
     places = [page.index(f" {name} ") for name in (*SHIPPED_MODELS, *HUB_MODELS)]
     assert places == sorted(places) and list(SHIPPED_MODELS) == ["picturebook", "photos"]
     for model in HUB_MODELS.values():
