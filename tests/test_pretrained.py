@@ -192,6 +192,7 @@ def test_the_same_strings_are_the_same_tokens():
     assert ours.decode(ours("a photo of a dog.", 77)[0]) == "a photo of a dog ."
 
 
+@pytest.mark.filterwarnings("ignore:no configuration file")
 def test_a_folder_is_loaded_and_saved_as_one_of_ours(tmp_path):
     theirs = their_transformers()
     save_file(
@@ -247,6 +248,7 @@ def test_without_the_internet_one_is_told_what_to_do(monkeypatch, tmp_path):
         miniclip.load("openai/clip-vit-base-patch32")
 
 
+@pytest.mark.filterwarnings("ignore:no configuration file")
 def test_a_repository_without_safetensors_is_read_without_running_anything(monkeypatch, tmp_path):
     """As that of openai/clip-vit-base-patch32 may be: pytorch_model.bin is fetched then, and only
     then."""
