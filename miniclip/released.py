@@ -2,7 +2,7 @@
 
 Two ship with the package. The others are plain CLIPs (paper 2.4) that others have released on the
 Hugging Face hub; they are fetched once, when they are asked for. `python -m miniclip models`
-prints the table. Used in notebook 09.
+prints the table.
 """
 
 from __future__ import annotations

@@ -3,13 +3,16 @@ they may be, and it is told whose they are."""
 
 import json
 import re
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import miniclip
 from miniclip.data import album, coco_captions, picturebook
+from miniclip.data.photographs import PHOTOS
 from miniclip.tools import build_album
 
 ROOT = Path(__file__).parents[1]
@@ -31,6 +34,9 @@ def test_eighty_photographs_come_with_their_captions(photos):
     assert is_of_coco(photos).sum() == 70
     for of_coco, texts in zip(is_of_coco(photos), photos.captions):
         assert len(texts) >= 5 if of_coco else len(texts) == 1
+    with zipfile.ZipFile(PHOTOS) as archive:
+        sides = [Image.open(archive.open(name)).size for name in photos.facts["file_name"]]
+    assert sides.count((128, 128)) == 19 and sides.count((256, 256)) == 61
     flat = photos.images.reshape(len(photos), -1)
     assert (flat.std(axis=1) > 8).all() and len(np.unique(flat[:, ::997], axis=0)) == 82
 

@@ -128,20 +128,8 @@ def test_a_part_of_a_challenge_is_one():
     )
 
 
-def test_real_sets_come_from_where_torchvision_keeps_them(tmp_path):
-    """MNIST's own file format (big-endian idx), with 20 digits."""
-    folder = tmp_path / "MNIST" / "raw"
-    folder.mkdir(parents=True)
-    digits = np.arange(20, dtype=np.uint8) % 10
-    shades = np.repeat(digits * 25, 28 * 28).reshape(20, 28, 28)
-    for part in ("train", "t10k"):
-        (folder / f"{part}-images-idx3-ubyte").write_bytes(
-            np.array([2051, 20, 28, 28], ">i4").tobytes() + shades.tobytes()
-        )
-        (folder / f"{part}-labels-idx1-ubyte").write_bytes(
-            np.array([2049, 20], ">i4").tobytes() + digits.tobytes()
-        )
-    found = challenges.real("MNIST", n=15, size=32, root=tmp_path)
+def test_real_sets_come_from_where_torchvision_keeps_them(mnist):
+    found = challenges.real("MNIST", n=15, size=32, root=mnist)
     assert (
         found.images.shape == (15, 32, 32, 3)
         and len(found.labels) == 10
@@ -151,6 +139,6 @@ def test_real_sets_come_from_where_torchvision_keeps_them(tmp_path):
         found.targets == np.array(found.labels)[found.right]
     ).all()
     with pytest.raises(FileNotFoundError, match=r"CIFAR10 is not in .*download=True"):
-        challenges.real("CIFAR10", root=tmp_path)
+        challenges.real("CIFAR10", root=mnist)
     with pytest.raises(ValueError, match="there are MNIST, CIFAR10"):
         challenges.real("ImageNet")

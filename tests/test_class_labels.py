@@ -101,25 +101,13 @@ def test_what_is_not_there_is_told(tmp_path):
     with pytest.raises(FileNotFoundError, match="gone.png"):
         labelled(write(tmp_path / "b", packed=True, images=one))
     pytest.importorskip("torchvision")
-    with pytest.raises(FileNotFoundError, match="cifar10 is not in .*; fetch it with download"):
+    with pytest.raises(FileNotFoundError, match="CIFAR10 is not in .*; fetch it with download"):
         labelled("cifar10", root=tmp_path)
 
 
-def test_torchvisions_sets_are_read(tmp_path):
-    """MNIST's own file format (big-endian idx), with 20 digits."""
+def test_torchvisions_sets_are_read(mnist):
     pytest.importorskip("torchvision")
-    folder = tmp_path / "MNIST" / "raw"
-    folder.mkdir(parents=True)
-    digits = np.arange(20, dtype=np.uint8) % 10
-    shades = np.repeat(digits * 25, 28 * 28).reshape(20, 28, 28)
-    for part in ("train", "t10k"):
-        (folder / f"{part}-images-idx3-ubyte").write_bytes(
-            np.array([2051, 20, 28, 28], ">i4").tobytes() + shades.tobytes()
-        )
-        (folder / f"{part}-labels-idx1-ubyte").write_bytes(
-            np.array([2049, 20], ">i4").tobytes() + digits.tobytes()
-        )
-    found = labelled("mnist", n=15, size=32, root=tmp_path)
+    found = labelled("mnist", n=15, size=32, root=mnist)
     assert found.images.shape == (15, 32, 32, 3) and found.info["words"][3] == "three"
     assert (found.images[:, 16, 16, 0] == 25 * found.facts["label"]).all()
 

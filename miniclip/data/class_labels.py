@@ -3,7 +3,8 @@
 They come through torchvision, which fetches them where there is the internet, or from a folder or
 a zip file with a `labels.json`. A set is a `CaptionedImages` like all others: the class of each
 picture is its fact "object", and the words to choose from stand in its `info`, so that
-`evaluation.benchmarks.ask` can ask which class a picture shows. Used in notebooks 05 and 09.
+`evaluation.benchmarks.ask` can ask which class a picture shows. Notebook 05 uses
+torchvision's sets, through `evaluation.challenges.real`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,34 +100,44 @@ def labelled(
     return _from_torchvision(name, n, size, train, Path(root), download)
 
 
-def _from_torchvision(
-    name: str, n: int | None, size: int, train: bool, root: Path, download: bool
-) -> CaptionedImages:
-    """A set that torchvision reads."""
+def torchvision_set(
+    name: str, train: bool, root: str | Path, download: bool
+) -> tuple[Sequence[tuple[Image.Image, int]], list[str]]:
+    """A set as torchvision reads it.
+
+    Args:
+        name, train, root, download: as for `labelled`; the name is one of `SETS`.
+    Returns:
+        the set, a sequence of pictures and numbers of classes; and the words for the classes.
+    Raises:
+        FileNotFoundError, ModuleNotFoundError: as `labelled`.
+    """
+    entry = SETS[name]
     try:
         from torchvision import datasets
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            f"{name} is read by torchvision, which is not here; pip install torchvision",
+            f"{entry.kind} is read by torchvision, which is not here; pip install torchvision",
             name=error.name,
         ) from None
-    entry = SETS[name]
     options = entry.options[0 if train else 1]
     try:
         found = getattr(datasets, entry.kind)(str(root), download=download, **options)
     except (RuntimeError, OSError) as error:  # what torchvision says of missing or broken files
         way = "and could not be fetched" if download else "fetch it with download=True"
-        raise FileNotFoundError(f"{name} is not in {root} ({error}); {way}") from error
-    rows = _choose(len(found), n)
-
-    def look_at(row: int) -> tuple[Image.Image, int]:
-        image, label = found[row]
-        return image, int(label)
-
-    # MNIST's classes are "0 - zero", Imagenette's are tuples of synonyms.
+        raise FileNotFoundError(f"{entry.kind} is not in {root} ({error}); {way}") from error
+    # Imagenette's classes are tuples of synonyms, MNIST's are "0 - zero".
     words = [label[0] if isinstance(label, tuple) else label for label in found.classes]
-    words = [label.split(" - ")[-1] for label in words]
-    return _collect(rows, look_at, words, size, {"name": name, "source": entry.source})
+    return found, [word.split(" - ")[-1] for word in words]
+
+
+def _from_torchvision(
+    name: str, n: int | None, size: int, train: bool, root: Path, download: bool
+) -> CaptionedImages:
+    """A set that torchvision reads."""
+    found, words = torchvision_set(name, train, root, download)
+    info = {"name": name, "source": SETS[name].source}
+    return _collect(_choose(len(found), n), found.__getitem__, words, size, info)
 
 
 def _from_folder(folder: Path, n: int | None, size: int, train: bool) -> CaptionedImages:
@@ -158,29 +170,23 @@ def _from_folder(folder: Path, n: int | None, size: int, train: bool) -> Caption
         return _collect(rows, look_at, words, size, info)
 
 
-class _opener:
-    """Reads pictures by name: from `images.zip` in a folder, from `images/` in it, or from the
-    folder itself."""
+@contextmanager
+def _opener(folder: Path) -> Iterator[Callable[[str], io.BytesIO]]:
+    """A function that reads a picture's file by its name: from `images.zip` in a folder, from
+    `images/` in it, or from the folder itself."""
+    if not (folder / "images.zip").is_file():
+        place = folder / "images" if (folder / "images").is_dir() else folder
+        yield lambda name: io.BytesIO((place / name).read_bytes())
+        return
+    with zipfile.ZipFile(folder / "images.zip") as archive:
 
-    def __init__(self, folder: Path):
-        packed = folder / "images.zip"
-        self.archive = zipfile.ZipFile(packed) if packed.is_file() else None
-        self.folder = folder / "images" if (folder / "images").is_dir() else folder
+        def read(name: str) -> io.BytesIO:
+            try:
+                return io.BytesIO(archive.read(name))
+            except KeyError:
+                raise FileNotFoundError(f"{name} is not in {archive.filename}") from None
 
-    def __enter__(self) -> Callable[[str], io.BytesIO]:
-        return self.read
-
-    def read(self, name: str) -> io.BytesIO:
-        """The content of one picture's file."""
-        try:
-            content = self.archive.read(name) if self.archive else (self.folder / name).read_bytes()
-        except KeyError:
-            raise FileNotFoundError(f"{name} is not in {self.archive.filename}") from None
-        return io.BytesIO(content)
-
-    def __exit__(self, *_) -> None:
-        if self.archive:
-            self.archive.close()
+        yield read
 
 
 def _choose(count: int, n: int | None) -> np.ndarray:
@@ -201,12 +207,8 @@ def _collect(
     images, labels = np.empty((len(rows), size, size, 3), np.uint8), []
     for place, row in enumerate(rows):
         picture, label = look_at(row)
-        if isinstance(picture, Image.Image):  # decoded already
-            file = io.BytesIO()
-            picture.convert("RGB").save(file, "BMP")
-            picture = io.BytesIO(file.getvalue())
         images[place] = square(picture, size)[0]
-        labels.append(label)
+        labels.append(int(label))
     objects = np.array([words[label] for label in labels])
     facts = {"object": objects, "label": np.array(labels)}
     return CaptionedImages(

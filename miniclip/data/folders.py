@@ -438,18 +438,18 @@ class Source:
         return captions, ids, facts, {"name": self.folder.name, **self.info}
 
 
-def square(path: Path | BinaryIO, size: int) -> tuple[np.ndarray, list[str]]:
+def square(path: Path | BinaryIO | Image.Image, size: int) -> tuple[np.ndarray, list[str]]:
     """Read one photo, resize its shorter side to `size` and crop the middle of the longer side.
 
     Args:
-        path: the photo's path, or an open binary file.
+        path: the photo's path, an open binary file, or the photo itself, which is closed then.
         size: height and width in pixels.
     Returns:
         the pixels (size, size, 3) uint8, RGB, and the names of the conversions that were made.
     Raises:
         OSError, SyntaxError and others that PIL raises: if the photo is broken.
     """
-    with Image.open(path) as image:
+    with path if isinstance(path, Image.Image) else Image.open(path) as image:
         original_size = image.size
         # Where that is enough, a JPEG is decoded at a half, a quarter or an eighth of its size.
         # This is faster, and the result is close to the exact one (a test says how close).

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
+from miniclip.data.class_labels import torchvision_set
 from miniclip.data.world import COLORS, CONCEPTS, PLACES, STARTER, Scene, Thing, article
 from miniclip.data.world.captions import MODEL_NAMES, NUMBERS
 from miniclip.data.world.things import plural
@@ -404,22 +405,8 @@ def real(
     """
     if name not in REAL:
         raise ValueError(f"there is no set {name!r} here; there are {', '.join(REAL)}")
-    try:
-        from torchvision import datasets
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"{name} is read by torchvision, which is not here; pip install torchvision",
-            name=error.name,
-        ) from None
-    try:
-        dataset = getattr(datasets, name)(str(root), train=train, download=download)
-    except RuntimeError as error:  # what torchvision says of missing or broken files
-        raise FileNotFoundError(
-            f"{name} is not in {root} ({error}); fetch it with challenges.real({name!r},"
-            f" root={str(root)!r}, download=True)"
-        ) from error
+    dataset, words = torchvision_set(name.lower(), train, root, download)
     rows = np.random.default_rng(0).permutation(len(dataset))[:n]
-    words = [label.split(" - ")[-1] for label in dataset.classes]  # MNIST's are "0 - zero"
     names = words if name == "MNIST" else [article(word) for word in words]
     images = np.stack(
         [

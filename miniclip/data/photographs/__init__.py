@@ -2,7 +2,7 @@
 
 The album is for looking: a similarity matrix of photographs, a search, zero-shot classes of the
 real world, all without the internet. It is far too small to learn from. `tools/build_album.py`
-made its files. Taught in notebooks 01, 03 and 09.
+made its files. No notebook shows it yet.
 """
 
 from __future__ import annotations
@@ -21,14 +21,15 @@ from miniclip.data.folders import square
 
 PHOTOS = Path(__file__).with_name("photos.zip")
 CAPTIONS = Path(__file__).with_name("coco-captions.xz")
-SIDE = 256  # height and width in pixels of the photos as they are kept
+SIDE = 256  # the largest height and width in pixels of the photos as they are kept
 
 
 def album(size: int = SIDE) -> CaptionedImages:
     """The photographs that come with the package.
 
     Seventy are from COCO 2017, with five captions each, twelve are free pictures of scikit-image,
-    with one. They are squares, cut out of the middle. Nineteen of them are enlarged from 128 px.
+    with one. They are squares, cut out of the middle. Nineteen of them are enlarged from 128 px,
+    two from 216 and 240.
 
     Args:
         size: height and width in pixels, 16 to 256.
