@@ -33,7 +33,7 @@ def seconds_to_import():
 def limit():
     """Seconds for a whole submission in these tests. Half of it may go into one endless cell; the
     rest has to be enough for importing the package, starting a kernel and the other cells."""
-    return float(max(16, round(5 * seconds_to_import())))
+    return float(max(16, round(8 * seconds_to_import())))
 
 
 def read(path):

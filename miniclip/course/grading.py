@@ -9,6 +9,7 @@ where nothing can be lost. See `notebooks/README.md`.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import csv
 import hashlib
@@ -23,7 +24,7 @@ from pathlib import Path
 import nbformat
 from jupyter_core.utils import run_sync
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
 HOMEWORK = Path(__file__).parents[2] / "notebooks" / "homework"
@@ -294,7 +295,10 @@ def _run(notebook: NotebookNode, timeout: float) -> tuple[list[dict], str]:
     outcomes, deadline = [], time.monotonic() + timeout
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
         client = NotebookClient(
-            notebook, kernel_name="python3", resources={"metadata": {"path": place}}
+            notebook,
+            kernel_name="python3",
+            resources={"metadata": {"path": place}},
+            allow_errors=True,  # else an error makes the kernel drop the cells that wait behind it
         )
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         with client.setup_kernel(env=environment, **quiet):
@@ -329,22 +333,26 @@ def _run_cell(
         DeadKernelError: if the kernel ended, by a crash or by the student's code.
     """
     client.timeout = int(seconds)
+    replies = []
+    client.on_cell_executed = lambda execute_reply, **_: replies.append(execute_reply["content"])
     try:
         client.execute_cell(cell, number - 1)
     except CellTimeoutError:
         run_sync(client.km.interrupt_kernel)()
+        with contextlib.suppress(RuntimeError):  # a cell that catches the interrupt goes on
+            run_sync(client.kc.wait_for_ready)(timeout=2)  # and what it still says is thrown away
         return f"it was stopped after {int(seconds)} seconds"
-    except CellExecutionError as error:
-        return _tell(error, cell)
-    return None
+    return None if replies[0]["status"] == "ok" else _tell(replies[0], cell)
 
 
-def _tell(error: CellExecutionError, cell: NotebookNode) -> str:
-    """What went wrong in a cell: the sentence of its check, or the error."""
+def _tell(reply: dict, cell: NotebookNode) -> str:
+    """What went wrong in a cell: the sentence of its check, or the error of the kernel's reply."""
     said = "".join(output.text for output in cell.outputs if output.get("name") == "stdout")
     sentences = [line for line in said.splitlines() if line.startswith("✗")]
     if sentences:
         return sentences[-1].removeprefix("✗").strip()
-    if error.ename == "NotImplementedError":
+    if reply["status"] != "error":
+        return "it did not run"
+    if reply["ename"] == "NotImplementedError":
         return "it is not written yet"
-    return f"{error.ename}: {' '.join(error.evalue.split())[:200]}"
+    return f"{reply['ename']}: {' '.join(reply['evalue'].split())[:200]}"
