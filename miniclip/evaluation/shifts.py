@@ -34,6 +34,7 @@ HOME = World(
     styles={"full": 1},
     places=tuple(place for place in PLACES if place not in NEW_PLACES),
     excluded_pairs=NEW_COLORS,
+    artists="openmoji",
 )
 # A wide world: it contains four of the eight shifts, as captioned pictures of the web would.
 WIDE = replace(

@@ -108,7 +108,7 @@ def figure_2(
     The learning rate of each objective is chosen among four, by runs of a quarter of the budget
     that are evaluated on pictures other than the test's.
     """
-    world = World.starter()
+    world = World.starter(artists="openmoji")
     data = picturebook(pictures, 0, 48, world)
     choice, test = (single_objects(world, tests, 48, seed) for seed in (CHOICE_SEED, TEST_SEED))
     # Pictures without labels, to measure what a baseline scores on any picture.
@@ -215,9 +215,14 @@ def counted_world(n: int, size: int, seed: int, captions: CaptionStyle) -> Capti
         sizes=(0.18, 0.28),
         spacing="any",
         styles={"full": 1},
+        artists="openmoji",
     )
     return picturebook(n, seed, size, several, captions) + picturebook(
-        n, seed + 1, size, World(nouns="starter", objects=1, styles={"full": 1}), captions
+        n,
+        seed + 1,
+        size,
+        World(nouns="starter", objects=1, styles={"full": 1}, artists="openmoji"),
+        captions,
     )
 
 
@@ -239,7 +244,7 @@ def repair(
         name: CHALLENGES[name](n=tests, size=64)
         for name in ("counting", "car models", "flower species", "left and right", "whose colour")
     }
-    things = single_objects(World(nouns="starter"), tests, 64, CHOICE_SEED)
+    things = single_objects(World(nouns="starter", artists="openmoji"), tests, 64, CHOICE_SEED)
 
     def score(model: CLIP) -> dict[str, float]:
         q = questions(things)["object"]
@@ -277,8 +282,9 @@ def towers(
 ) -> None:
     """The paper's two image towers, a vision transformer and a ResNet: accuracy over pictures seen,
     and pictures a second, measured in turns."""
-    data = picturebook(pictures, 0, 64, World.starter())
-    test = single_objects(World.starter(), tests, 64)
+    world = World.starter(artists="openmoji")
+    data = picturebook(pictures, 0, 64, world)
+    test = single_objects(world, tests, 64)
     presets = ("nano", "nano-resnet")
 
     def run(preset: str) -> list[dict]:

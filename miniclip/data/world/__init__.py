@@ -89,7 +89,7 @@ class World:
             as often, so that shape and not colour tells what a thing is.
         artists: who draws: names from `ARTISTS`, or the name of a group of them: "trained",
             "choosing", "unseen" or "all". A picture is drawn by one of them, chosen at random, and
-            shows things that this artist drew.
+            shows things that this artist drew. By default those that a model may train on.
         excluded_pairs: (noun, colour) pairs that never occur, so that a test can show them for the
             first time.
     Raises:
@@ -116,7 +116,7 @@ class World:
     spacing: str = "even"
     painted: float = 0.9
     excluded_pairs: frozenset[tuple[str, str]] = frozenset()
-    artists: str | tuple[str, ...] = ("openmoji",)
+    artists: str | tuple[str, ...] = "trained"
 
     def __post_init__(self) -> None:
         nouns = self.nouns

@@ -31,7 +31,7 @@ def draw(
     seed: Annotated[int, typer.Option(help="Another seed, other pictures.")] = 0,
     size: Annotated[int, typer.Option(help="Height and width in pixels, 32 to 512.")] = 64,
     nouns: Annotated[str, typer.Option(help="'starter', 'common' or 'all'.")] = "common",
-    artists: Artists = "openmoji",
+    artists: Artists = "trained",
 ) -> None:
     """Draw a Picturebook set and keep it as a packed data set."""
     from miniclip.data import picturebook

@@ -64,7 +64,7 @@ def load_data(
     return found
 
 
-def world_of(nouns: str, artists: str = "openmoji") -> World:
+def world_of(nouns: str, artists: str = "trained") -> World:
     """The drawn world of two options: its nouns, "starter", "common" or "all", and its artists, a
     group or names with commas between them."""
     by = artists if artists in GROUPS else tuple(name.strip() for name in artists.split(","))

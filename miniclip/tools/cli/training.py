@@ -321,7 +321,7 @@ def evaluate(
         str,
         typer.Option(help="Picturebook: test on the 'starter' nouns, the 'common' ones, or 'all'."),
     ] = "starter",
-    artists: Artists = "openmoji",
+    artists: Artists = "trained",
     pictures: Annotated[
         int, typer.Option(help="Picturebook and --on: how many test pictures.")
     ] = 1000,
