@@ -29,6 +29,8 @@ LEAD_INS = (
     "look at",
     "i can see",
 )
+# Those that are true of any picture, in colour or not.
+PLAIN_LEAD_INS = tuple(lead for lead in LEAD_INS if lead not in ("a photo of", "a drawing of"))
 STYLE_LEAD_INS = {
     "full": LEAD_INS,
     "sketch": (
@@ -85,6 +87,8 @@ class CaptionStyle:
             flat drawing of"), see `Artist.manners`.
         model: that a thing's variant is named ("a tulip" for a flower).
         verb: that an animal or bird by itself is said to be standing, resting, waiting or alone.
+        bare: that a caption that would only name its things ("a dog") stays as it is. Otherwise it
+            gets a beginning, because people who describe pictures hardly ever write so little.
     Raises:
         ValueError: for a value outside 0 to 1.
     """
@@ -104,6 +108,7 @@ class CaptionStyle:
     model: float = 0.0
     verb: float = 0.15
     manner: float = 0.0
+    bare: float = 0.1
 
     def __post_init__(self) -> None:
         for item in fields(self):
@@ -187,7 +192,7 @@ def caption(scene: Scene, rng: Random, style: CaptionStyle = CaptionStyle()) -> 
     phrases = [_noun_phrase(group, style, rng, colorless) for group in named]
     subject = _subject(scene, named, phrases, style, rng)
     where = _where(scene, style, rng, colorless)
-    lead = _lead_in(scene, phrases, style, rng)
+    lead = _lead_in(scene, phrases, style, rng, bare=not where)
     if where and not lead and rng.random() < 0.2:  # begin with the place
         one_thing = len(phrases) == 1 and len(named[0]) == 1
         text = f"{where[0]} there is {subject}" if one_thing else f"{where[0]}, {subject}"
@@ -233,13 +238,23 @@ def _where(scene: Scene, style: CaptionStyle, rng: Random, colorless: bool) -> l
     return where
 
 
-def _lead_in(scene: Scene, phrases: list[str], style: CaptionStyle, rng: Random) -> str:
-    """Choose how the caption begins: "a photo of", "there are", ..., or "" for no lead-in."""
+def _lead_in(scene: Scene, phrases: list[str], style: CaptionStyle, rng: Random, bare: bool) -> str:
+    """Choose how the caption begins: "a photo of", "there are", ..., or "" for no lead-in.
+
+    Args:
+        scene: the scene.
+        phrases: names of the things that the caption speaks of.
+        style: the probabilities of what is mentioned.
+        rng: the random numbers.
+        bare: whether the caption says nothing else.
+    """
     has_lead_in = rng.random() < (style.lead_in if scene.style == "full" else style.style)
     lead = rng.choice(STYLE_LEAD_INS[scene.style]) if has_lead_in else ""
-    # A style that says nothing of manners uses no random number for them.
+    # What a style leaves at its end (no manners, bare captions) uses no random number.
     if style.manner and scene.things and scene.style == "full" and rng.random() < style.manner:
         lead = rng.choice(ARTISTS[scene.things[0].artist].manners)
+    if bare and not lead and style.bare < 1 and rng.random() >= style.bare:
+        lead = rng.choice(LEAD_INS if scene.style == "full" else PLAIN_LEAD_INS)
     is_plural = (
         phrases
         and not phrases[0].startswith(("a ", "an "))
