@@ -21,7 +21,8 @@ from miniclip.data.world import (
     CaptionStyle,
     caption,
 )
-from miniclip.data.world.artists import ARTISTS, FOR_CHOOSING, drawn_codes
+from miniclip.data.world.artists import ARTISTS, FOR_CHOOSING, artwork, drawn_codes
+from miniclip.data.world.scene import _boxed, render
 from miniclip.evaluation import shifts, studies
 from miniclip.evaluation.baselines import bag_of_words
 from miniclip.tools.cli import app
@@ -213,3 +214,15 @@ def test_what_has_a_colour_of_its_own_is_seen_in_others_but_less_often():
         return np.mean([world.scene(Random(n)).things[0].color is not None for n in range(500)])
 
     assert 0.28 < painted("banana") < 0.44 and 0.85 < painted("frog") < 0.95
+
+
+def test_drawings_kept_as_pixels_are_the_drawings():
+    """The sheet of shaded drawings is in the order of their codes, and none of them is another."""
+    (artist,) = (name for name in ARTISTS if ARTISTS[name].shaded)
+    for noun in ("dog", "machine crane", "flying bat", *tuple(CONCEPTS)[-3:]):
+        variant = CONCEPTS[noun].variants(artist)[0]
+        code = CONCEPTS[noun].art[variant]
+        kept = Thing(noun, artist=artist, variant=variant).draw(128).astype(int)
+        drawn = np.asarray(render(_boxed(artwork(code, artist).fills), 128)).astype(int)
+        visible = drawn[..., 3] > 0
+        assert np.abs(kept - drawn)[visible].mean() < 3  # of 255: they have 64 levels of colour

@@ -2,7 +2,8 @@
 
 A thing is a concept, not a drawing. OpenMoji draws every concept, the others nearly all or many of
 them. Some artists are never trained on: naming things by an unseen hand is the test that counts.
-All drawings are free art. They are kept in `art.xz`, which `miniclip/tools/build_art.py` makes.
+All drawings are free art. They are kept in `art.xz` and, where drawing is slow, in `fluent.webp`,
+which `miniclip/tools/build_art.py` makes.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import json
 import lzma
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -185,11 +186,13 @@ class Drawing:
         lines: the lines over it; "" where the artist's lines are part of `fills`.
         hue: hue (in turns, 0 to 1), saturation and value of the colour that dominates it, if one
             does and the artist is not OpenMoji.
+        bottom: the lower end of the drawing as a share of its box; that is where its shadow goes.
     """
 
     fills: str
     lines: str = ""
     hue: tuple[float, float, float] | None = None
+    bottom: float = 1.0
 
 
 @cache
@@ -236,10 +239,11 @@ def artwork(code: str, artist: str = "openmoji") -> Drawing:
     if not tint:
         return drawing
     if artist != "openmoji":
-        return Drawing(HEX.sub(lambda match: _grey(match[0]), drawing.fills))
+        return replace(drawing, hue=None, fills=HEX.sub(lambda m: _grey(m[0]), drawing.fills))
     tones = TINTS[tint]
     layers = (drawing.fills, drawing.lines)
-    return Drawing(*(HEX.sub(lambda match: tones.get(match[0], match[0]), x) for x in layers))
+    fills, lines = (HEX.sub(lambda match: tones.get(match[0], match[0]), x) for x in layers)
+    return replace(drawing, fills=fills, lines=lines)
 
 
 def paint(layer: str, family: str, color: str) -> str:
