@@ -64,41 +64,41 @@ CONCLUSIONS = {
         "positives are on the diagonal": lambda o: (
             o(4, "mean on the diagonal:") > 5 * o(4, "mean off the diagonal:")
         ),
-        "before training they are not": lambda o: o(5, "by 6 texts;") <= 3,
-        "by hand is what PyTorch computes": lambda o: o(7, "by hand:") == o(7, "cross_entropy:"),
+        "before training they are not": lambda o: o(7, "by 6 texts;") <= 3,
+        "by hand is what PyTorch computes": lambda o: o(9, "by hand:") == o(9, "cross_entropy:"),
         "right in every row, and still wrong for the captions": lambda o: (
-            o(8, "pictures choose texts:") < o(8, "a guesser:") < o(8, "texts choose pictures:")
+            o(10, "pictures choose texts:") < o(10, "a guesser:") < o(10, "texts choose pictures:")
         ),
-        "by hand is what the package computes": lambda o: o(9, "ours") == o(9, "info_nce"),
+        "by hand is what the package computes": lambda o: o(11, "ours") == o(11, "info_nce"),
         "at a low temperature the hardest negative gets most of the push": lambda o: (
-            o(13, "temperature 1.0 .*? gets")
-            < o(13, "temperature 0.07 .*? gets")
-            < o(13, "temperature 0.02 .*? gets")
+            o(15, "temperature 1.0 .*? gets")
+            < o(15, "temperature 0.07 .*? gets")
+            < o(15, "temperature 0.02 .*? gets")
         ),
         "larger batches hold more false negatives": lambda o: (
-            o(15, "of  16:") < o(15, "of  64:") < o(15, "of 256:")
+            o(17, "of  16:") < o(17, "of  64:") < o(17, "of 256:")
         ),
         "with the bias only the positives pay": lambda o: (
-            o(18, r"b = -10.0: .*? pays") > 95 > 30 > o(18, r"b =   0.0: .*? pays")
+            o(20, r"b = -10.0: .*? pays") > 95 > 30 > o(20, r"b =   0.0: .*? pays")
         ),
     },
     "02-training-a-clip": {
         "a batch can be learned by heart": lambda o: (
-            o(14, "loss from", 1) < 0.5 * o(14, "loss from")
+            o(16, "loss from", 1) < 0.5 * o(16, "loss from")
         ),
         "the loss falls for right captions and stays for wrong ones": lambda o: (
-            o(15, "right captions from", 1) < o(15, "another picture from", 1) - 0.2
-            and abs(o(15, "another picture from", 1) - 4.16) < 0.15  # log 64
+            o(17, "right captions from", 1) < o(17, "another picture from", 1) - 0.2
+            and abs(o(17, "another picture from", 1) - 4.16) < 0.15  # log 64
         ),
         "after a hundred batches places are ahead of things": lambda o: (
-            o(16, "place from", 1) > o(16, "object from", 1) + 0.2
+            o(18, "place from", 1) > o(18, "object from", 1) + 0.2
         ),
         "the same seed gives the same weights": lambda o: (
-            "the same seed: True   another seed: False" in o.text(19)
+            "the same seed: True   another seed: False" in o.text(21)
         ),
-        "resumed is as never stopped": lambda o: "as never stopped: True" in o.text(21),
+        "resumed is as never stopped": lambda o: "as never stopped: True" in o.text(23),
         "so few pictures teach the ResNet more": lambda o: (
-            o(26, "ResNet from", 1) > o(26, "vision transformer from", 1)
+            o(28, "ResNet from", 1) > o(28, "vision transformer from", 1)
         ),
     },
     "03-zero-shot-transfer": {
@@ -115,11 +115,11 @@ CONCLUSIONS = {
             0.4 < o.low(12, "it never saw") < o.high(12, "it never saw") < o.low(12, "training")
         ),
         "a picture is nearest to its own caption, then to other pictures": lambda o: (
-            o(18, "its own caption:")
-            > o(18, "another picture:")
-            > o(18, "picture and another's cap.*?:")
+            o(20, "its own caption:")
+            > o(20, "another picture:")
+            > o(20, "picture and another's cap.*?:")
         ),
-        "the brightest spot lies near the named thing": lambda o: o(20, "interval") > 50,
+        "the brightest spot lies near the named thing": lambda o: o(22, "interval") > 50,
     },
     "04-prompt-engineering": {
         "the sentence beats the bare word": lambda o: o(2, "bare word: .*?wins") > 50,
