@@ -23,7 +23,7 @@ from miniclip.data import load, picturebook
 from miniclip.released import HUB_MODELS, SHIPPED_MODELS
 from miniclip.tools.cli import app, main, training
 from miniclip.tools.cli.options import make_recipe
-from miniclip.tools.cli.report import models_table
+from miniclip.tools.cli.report import models_tables
 from miniclip.training.recipe import Recipe
 
 pytestmark = pytest.mark.slow
@@ -371,16 +371,22 @@ def test_every_command_explains_itself(command):
 def test_models_lists_what_ships_first_and_then_what_can_be_fetched():
     done = run(app, ["models"])
     assert done.exit_code == 0 and "tinyclip" in done.stdout
-    wide = Console(width=200, file=io.StringIO())  # a narrow one folds long names
-    wide.print(models_table())
-    page = wide.file.getvalue()
-    places = [page.index(f" {name} ") for name in (*SHIPPED_MODELS, *HUB_MODELS)]
+    models, sources = map(printed, models_tables())
+    places = [models.index(f" {name} ") for name in (*SHIPPED_MODELS, *HUB_MODELS)]
     assert places == sorted(places) and list(SHIPPED_MODELS) == ["picturebook", "photos"]
-    for model in HUB_MODELS.values():
-        row = next(line for line in page.splitlines() if f" {model.source} " in line)
+    for name, model in HUB_MODELS.items():
+        row = next(line for line in models.splitlines() if f" {name} " in line)
         assert all(
             text in row for text in (f"{model.megabytes} MB", f"{model.imagenet} %", model.licence)
         )
+        assert re.search(rf" {name} +{re.escape(model.source)}\b", sources)
+
+
+def printed(table) -> str:
+    """What a terminal of 80 columns shows."""
+    console = Console(width=80, file=io.StringIO())
+    console.print(table)
+    return console.file.getvalue()
 
 
 def test_importing_the_package_imports_neither_matplotlib_nor_widgets():

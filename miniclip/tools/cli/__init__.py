@@ -15,7 +15,7 @@ import typer
 
 from miniclip.tools.cli import data, measuring, training
 from miniclip.tools.cli.options import console, notes
-from miniclip.tools.cli.report import models_table
+from miniclip.tools.cli.report import models_tables
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -50,7 +50,7 @@ def grade(
 
 def models() -> None:
     """List the models that `miniclip.load` knows by name: those that ship, and others to fetch."""
-    console.print(models_table())
+    console.print(*models_tables())
     console.print(
         'In Python: miniclip.load("tinyclip"). All but the first two are fetched from the Hugging '
         "Face hub once; ImageNet is their published zero-shot accuracy there.",

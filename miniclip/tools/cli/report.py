@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from miniclip.checkpoint import SHIPPED
@@ -51,27 +52,22 @@ def recall_table(recall: Recall) -> Table:
     )
 
 
-def models_table() -> Table:
-    """A row for each model that has a name, those that ship first."""
-    table = Table(title="Models", title_justify="left")
-    for column in ("name", "on disk", "ImageNet", "learned from", "licence", "source"):
-        table.add_column(
-            column,
-            justify="right" if column in ("on disk", "ImageNet") else "left",
-            no_wrap=column in ("name", "licence"),
-            overflow="fold",
-        )
+def models_tables() -> tuple[Table, Table]:
+    """What each model that has a name is, those that ship first, and where the others come from.
+    Both fit into 80 columns."""
+    models = Table(title="Models", title_justify="left", box=SIMPLE_HEAD, padding=(0, 0))
+    for column in ("name", "on disk", "ImageNet", "licence", "learned from"):
+        models.add_column(column, justify="right" if column in ("on disk", "ImageNet") else "left")
     for name, model in (SHIPPED_MODELS | HUB_MODELS).items():
         size = model.megabytes or SHIPPED[name].stat().st_size / 1e6
-        table.add_row(
-            name,
-            f"{size:.0f} MB",
-            f"{model.imagenet} %" if model.imagenet else "-",
-            model.data,
-            model.licence,
-            model.source or "ships with miniclip",
-        )
-    return table
+        imagenet = f"{model.imagenet} %" if model.imagenet else "-"
+        models.add_row(name, f"{size:.0f} MB", imagenet, model.licence, model.data)
+    sources = Table(title="On the hub", title_justify="left", box=SIMPLE_HEAD, padding=(0, 0))
+    sources.add_column("name")
+    sources.add_column("repository")
+    for name, model in HUB_MODELS.items():
+        sources.add_row(name, model.source)
+    return models, sources
 
 
 def scores_json(scores: Mapping[str, Score]) -> dict[str, dict]:
