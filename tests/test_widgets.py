@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 import miniclip
-from miniclip import World, info_nce
+from miniclip import Thing, World, info_nce
 from miniclip.course.widgets import (
     FailureLab,
     LossLab,
@@ -105,10 +105,15 @@ def test_scene_lab_draws_what_it_says(model):
     assert (
         scene.place == "sea" and scene.things[0].noun == "bus" and scene.things[0].color == "blue"
     )
-    lab.things[0][0].value = "owl"  # cannot be painted
-    assert "cannot be painted" in lab.message.value
-    lab.things[0][1].value = "its own"
-    assert not lab.message.value
+    lab.things[0][0].value = "owl"  # cannot be painted: it keeps its colours, and the rest goes on
+    assert lab.scene().things[0] == Thing("owl", None, (0.3, 0.65), 0.45)
+    assert "an owl has colours of its own" in lab.note.value and not lab.message.value
+    lab.artist.value = "firefox"  # has not drawn it
+    assert lab.scene().things[0].artist == "openmoji"
+    assert "Firefox OS Emojis has not drawn an owl, so OpenMoji did" in lab.note.value
+    lab.things[0][0].value = "dog"
+    assert lab.scene().things[0] == Thing("dog", "blue", (0.3, 0.65), 0.45, artist="firefox")
+    assert not lab.note.value
     said = look_at_scene(model, scene)
     assert (
         next(iter(said["thing"])) == "bus"

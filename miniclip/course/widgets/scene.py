@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
 
 import ipywidgets as ui
@@ -10,6 +11,7 @@ from torch import Tensor
 from miniclip import prompts
 from miniclip.course.widgets.base import Lab, bars, picture
 from miniclip.data.world import COLORS, COMMON, CONCEPTS, PLACES, Scene, Thing, article
+from miniclip.data.world.artists import ARTISTS
 from miniclip.data.world.scene import LIGHTS, STYLES, WEATHERS
 from miniclip.zeroshot import classifier, image_features, inverse_temperature
 
@@ -82,8 +84,30 @@ def _thing_controls(number: int, noun: str, nouns: Sequence[str]) -> tuple[ui.Wi
     return which, color, *sliders
 
 
+def drawn_thing(
+    noun: str, color: str | None, at: tuple[float, float], size: float, artist: str
+) -> tuple[Thing, str]:
+    """A thing as the player wants it, as far as there is such a drawing.
+
+    Args:
+        noun, color, at, size, artist: as in `Thing`.
+    Returns:
+        the thing, by OpenMoji if the artist has not drawn it, in its own colours if that drawing
+        cannot be painted; and a sentence about what is not as it was wanted, or "".
+    """
+    concept, notes = CONCEPTS[noun], []
+    if not concept.variants(artist):
+        notes.append(f"{ARTISTS[artist].title} has not drawn {article(noun)}, so OpenMoji did")
+        artist = "openmoji"
+    variant = concept.variants(artist)[0]
+    if color and not concept.can_be_painted(variant, artist):
+        notes.append(f"this drawing of {article(noun)} has colours of its own")
+        color = None
+    return Thing(noun, color, at, size, variant, artist=artist), "; ".join(notes)
+
+
 class SceneLab(Lab):
-    """Put a scene together and see what the model says of it.
+    """Put a scene together, choose who draws it, and see what the model says of it.
 
     Args:
         model: anything with `encode_image` and `encode_text`.
@@ -106,35 +130,47 @@ class SceneLab(Lab):
             ui.Dropdown(options=options, description=name, layout=ui.Layout(width="210px"))
             for name, options in choices.items()
         )
+        artists = [
+            (f"{artist.title}{' (unseen)' * (artist.split == 'unseen')}", name)
+            for name, artist in ARTISTS.items()
+        ]
+        self.artist = ui.Dropdown(
+            options=artists, description="artist", layout=ui.Layout(width="300px")
+        )
         self.things = [
             _thing_controls(number, noun, nouns) for number, noun in enumerate((nouns[0], "", ""))
         ]
-        self.shown, self.says = ui.HTML(), ui.HTML()
+        self.shown, self.says, self.note = ui.HTML(), ui.HTML(), ui.HTML()
         lines = [
             ui.HBox([self.place, self.style]),
             ui.HBox([self.weather, self.light]),
+            self.artist,
             *map(ui.HBox, self.things),
+            self.note,
             self.message,
         ]
         self.box = ui.VBox([ui.HBox([ui.VBox(lines), self.shown]), self.says])
         of_things = (control for controls in self.things for control in controls)
-        self._watch(self.place, self.style, self.weather, self.light, *of_things)
+        of_scene = (self.place, self.style, self.weather, self.light, self.artist)
+        self._watch(*of_scene, *of_things)
 
     def scene(self) -> Scene:
-        """The scene that the controls describe."""
-        things = [
-            Thing(
+        """The scene that the controls describe; `note` says what is not as they ask for it."""
+        found = [
+            drawn_thing(
                 noun.value,
                 None if color.value == "its own" else color.value,
                 (x.value, y.value),
                 size.value,
+                self.artist.value,
             )
             for noun, color, x, y, size in self.things
             if noun.value
         ]
+        self.note.value = html.escape(". ".join(note for _, note in found if note))
         return Scene(
             place=self.place.value,
-            things=things,
+            things=[thing for thing, _ in found],
             weather=self.weather.value,
             light=self.light.value,
             style=self.style.value,
