@@ -94,11 +94,11 @@ CONCLUSIONS = {
             o(18, "place from", 1) > o(18, "object from", 1) + 0.2
         ),
         "the same seed gives the same weights": lambda o: (
-            "the same seed: True   another seed: False" in o.text(21)
+            "the same seed: True   another seed: False" in o.text(22)
         ),
-        "resumed is as never stopped": lambda o: "as never stopped: True" in o.text(23),
+        "resumed is as never stopped": lambda o: "as never stopped: True" in o.text(24),
         "so few pictures teach the ResNet more": lambda o: (
-            o(28, "ResNet from", 1) > o(28, "vision transformer from", 1)
+            o(29, "ResNet from", 1) > o(29, "vision transformer from", 1)
         ),
     },
     "03-zero-shot-transfer": {

@@ -132,6 +132,8 @@ def test_a_trained_model_can_be_trained_further_and_tells_both_histories(trained
         32,
         "--captions-per-image",
         1,
+        "--manner",
+        0.1,
         "--mention",
         0.5,
         "--out",

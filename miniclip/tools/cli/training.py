@@ -68,13 +68,19 @@ class Task:
 
 
 def drawn_task(
-    size: int, pictures: int, tests: int, world: World, mention: float, seed: int, start: str | None
+    size: int,
+    pictures: int,
+    tests: int,
+    world: World,
+    captions: CaptionStyle,
+    seed: int,
+    start: str | None,
 ) -> Task:
     """Train on drawn pictures, and test naming on others of the same world and on the same things
     by artists that it never saw, `tests` pictures each."""
     from miniclip.evaluation import benchmarks
 
-    data = picturebook(pictures, seed, size, world, CaptionStyle(mention=mention))
+    data = picturebook(pictures, seed, size, world, captions)
     test = benchmarks.single_objects(world, tests, size)
     unseen = benchmarks.single_objects(replace(world, artists=UNSEEN), tests, size)
     # The test pictures are looked at once, at the end; these are of another seed.
@@ -220,6 +226,13 @@ def train(
         float,
         typer.Option(help="Picturebook: how likely captions name each thing there is, 0 to 1."),
     ] = 0.8,
+    manner: Annotated[
+        float,
+        typer.Option(
+            help="Picturebook: how likely captions begin with the manner of drawing, such as 'a "
+            "flat drawing of', 0 to 1."
+        ),
+    ] = 0.0,
     device: Annotated[
         str | None, typer.Option(help="cpu, cuda or mps; by default the fastest here.")
     ] = None,
@@ -255,7 +268,8 @@ def train(
     photos = photo_sets(size, images, captions, packed, shards, val_captions, val_data, seed)
     if photos is None:
         world = world_of(nouns, artists)
-        task = drawn_task(size, pictures, test_pictures, world, mention, seed, start)
+        said = CaptionStyle(mention=mention, manner=manner)
+        task = drawn_task(size, pictures, test_pictures, world, said, seed, start)
     else:
         task = photo_task(*photos)
     model, history = train_clip(
