@@ -62,7 +62,7 @@ CONCLUSIONS = {
     "01-contrastive-loss": {
         "all vectors have length 1": lambda o: set(re.findall(r"\d\.\d", o.text(2))) == {"1.0"},
         "positives are on the diagonal": lambda o: (
-            o(4, "mean on the diagonal:") > 5 * o(4, "mean off the diagonal:")
+            o(4, "mean on the diagonal:") > 3 * o(4, "mean off the diagonal:")
         ),
         "before training they are not": lambda o: o(7, "by 6 texts;") <= 3,
         "by hand is what PyTorch computes": lambda o: o(9, "by hand:") == o(9, "cross_entropy:"),
@@ -76,7 +76,7 @@ CONCLUSIONS = {
             < o(15, "temperature 0.02 .*? gets")
         ),
         "larger batches hold more false negatives": lambda o: (
-            o(17, "of  16:") < o(17, "of  64:") < o(17, "of 256:")
+            o(17, "of  16:") <= o(17, "of  64:") < o(17, "of 256:")
         ),
         "with the bias only the positives pay": lambda o: (
             o(20, r"b = -10.0: .*? pays") > 95 > 30 > o(20, r"b =   0.0: .*? pays")
@@ -102,15 +102,21 @@ CONCLUSIONS = {
         ),
     },
     "03-zero-shot-transfer": {
-        "the dog shares its probability with the puppy": lambda o: 0.3 < o(4, "a dog") < 0.7,
-        "hardly a mistake on ordinary pictures": lambda o: (
-            o(6, "object") > 98 and o(6, "color") > 95 and o(6, "place") > 98
+        "the frog shares its probability with the toad": lambda o: 0.2 < o(4, "a frog") < 0.8,
+        "colours and places are known by any hand": lambda o: (
+            o(6, "color .*?artists:") > 90
+            and o(6, "color(?s:.*?)unseen artists:") > 90
+            and o(6, "place(?s:.*?)unseen artists:") > 98
         ),
-        "some mistakes on sketches": lambda o: o.high(8, "pencil sketches:") < o.low(6, "object"),
+        "things suffer from a new hand": lambda o: (
+            o.high(6, "unseen artists:") < o.low(6, "object .*?artists:")
+        ),
         "kinds of things are known, the ones never called so less well": lambda o: (
             o.low(10, "vehicle or food:") > 34 and o(10, "others:") > o(10, "and banana:")
         ),
-        "nearly all of 36 combinations": lambda o: o(11, "right:") >= 34,
+        "most of 36 combinations, by either hand": lambda o: (
+            o(11, "openmoji right:") >= 30 and o(11, "noto +right:") >= 26
+        ),
         "unseen pairs are known, but less well": lambda o: (
             0.4 < o.low(12, "it never saw") < o.high(12, "it never saw") < o.low(12, "training")
         ),
@@ -124,17 +130,24 @@ CONCLUSIONS = {
     "04-prompt-engineering": {
         "the sentence beats the bare word": lambda o: o(2, "bare word: .*?wins") > 50,
         "the tax office is worse than the bare word": lambda o: (
-            o(1, "tax office of a dog.") < o(1, "sketches: dog")
+            o(1, "tax office of a dog.") < o(1, "artists: dog")
         ),
-        "the ensemble beats the plain sentence": lambda o: o(5, "plain sentence: .*?wins") > 50,
-        "the ensemble beats the median template": lambda o: o(5, "median template: .*?wins") > 50,
+        "with its article the word does as well": lambda o: (
+            o(2, "'a dog': .*?wins") < 50 < o(2, "'a dog': .*?wins", 1)
+        ),
+        "the ensemble cannot be told from the plain sentence": lambda o: (
+            o(5, "plain sentence: .*?wins") < 50 < o(5, "plain sentence: .*?wins", 1)
+        ),
+        "the ensemble is far ahead of the worst template": lambda o: (
+            o(5, "ensemble of all") > o(3, "templates, from") + 12
+        ),
         "context decides between two meanings": lambda o: all(
             o.low(7, f"{word} .*?  ") > 50
             for word in ("chicken", "crane", "bat", "mouse", "palm", "glasses", "bow ", "bolt ")
         ),
         "on sketches it helps to say so": lambda o: o(9, "'a photo of': .*?wins") > 50,
-        "on ordinary pictures nobody can say which is better": lambda o: (
-            o(9, "ordinary .*?wins") < 50 < o(9, "ordinary .*?wins", 1)
+        "in full pictures the wrong manner costs little": lambda o: (
+            abs(o(8, "photo of .*?full pictures") - o(8, "pencil sketch of .*?full pictures")) < 6
         ),
         "the best of sixty is not as good on fresh ones": lambda o: o(12, "with") > o(12, "it has"),
         "the more looks, the more luck": lambda o: (
@@ -184,7 +197,7 @@ CONCLUSIONS = {
     "06-why-contrastive": {
         "at first each is worse than a guesser": lambda o: (
             o(3, "contrast .*?loss") > o(2, "64 captions .*?=")
-            and o(3, "language model .*?loss") > o(2, "767 words .*?=")
+            and o(3, "language model .*?loss") > o(2, r"words pays log \d+ =")
         ),
         "correcting for frequent words does not help the bag": lambda o: (
             o(5, "bag of words(?s:.*?)bag of words") >= o(5, "bag of words") - 1
@@ -253,19 +266,19 @@ CONCLUSIONS = {
         ),
     },
     "08-failures": {
-        "above chance: counting, colours, no, and the word on the picture": lambda o: all(
+        "above chance: counting, colours, and the word on the picture": lambda o: all(
             o.low(2, rf"{task}  ") > o(2, rf"{task}  .*?chance")
-            for task in ("counting", "whose colour", "no", "a word on the picture")
+            for task in ("counting", "whose colour", "a word on the picture", "flower species")
         ),
-        "at or below chance: models, species, distance, sides": lambda o: all(
-            o.low(2, rf"{task}  ") < o(2, rf"{task}  .*?chance")
-            for task in ("car models", "flower species", "nearest car", "left and right")
+        "below chance: models and distance": lambda o: all(
+            o.high(2, rf"{task}  ") < o(2, rf"{task}  .*?chance")
+            for task in ("car models", "nearest car")
         ),
-        "of the flowers it always says the same": lambda o: (
-            o(3, "most frequent mistakes: .*?tulip \\(") >= 22
+        "a flower mostly gets one name, right or wrong": lambda o: (
+            o(3, "most frequent mistakes: .*?\\(") >= 20
         ),
-        "it tells one from many, and no more": lambda o: (
-            o(5, "one thing:") > 90 and o(5, "six things:", 1) < 20 < o(5, "six things:", 2)
+        "it tells one from many, and little more": lambda o: (
+            o(5, "one thing:") > 80 and o(5, "six things:", 1) < 24 < o(5, "six things:", 2) < 40
         ),
         "models and species are in the features, not in pixels and words": lambda o: all(
             o(9, f"{task} .*?on features", 1) > o(9, f"{task} .*?on pixels", 2)
@@ -279,7 +292,7 @@ CONCLUSIONS = {
         "who is left hardly moves the sentence, what is there does": lambda o: (
             o(11, "swapped") > o(11, "second thing") + 0.2
         ),
-        "it hardly ever says no": lambda o: o(12, "it says 'no'") <= 5 and o.low(12, "right") < 50,
+        "it hardly ever says no": lambda o: o(12, "it says 'no'") <= 20 and o.low(12, "right") < 50,
         "a word on the picture costs nothing": lambda o: (
             o(13, "wrong word") > o(13, "without the word") - 3
         ),
@@ -301,7 +314,7 @@ CONCLUSIONS = {
     },
     "09-the-real-clip": {
         "drawings teach drawings": lambda o: (
-            o.low(5, r"\(drawings\) object") > 90 and o.high(5, r"\(photos\)   object") < 10
+            o.low(5, r"\(drawings\) object") > 40 and o.high(5, r"\(photos\)   object") < 10
         ),
         "colours and places look alike in both worlds": lambda o: (
             o.low(5, r"\(photos\)   color") > 20 and o.low(5, r"\(photos\)   place") > 20
