@@ -100,10 +100,10 @@ def test_search_finds_what_is_asked_for_and_says_when_nothing_is(model, data):
 
 def test_scene_lab_draws_what_it_says(model):
     lab = SceneLab(model)
-    lab.place.value, lab.things[0][0].value, lab.things[0][1].value = "sea", "bus", "blue"
+    lab.place.value, lab.things[0][0].value, lab.things[0][1].value = "sea", "car", "blue"
     scene = lab.scene()
     assert (
-        scene.place == "sea" and scene.things[0].noun == "bus" and scene.things[0].color == "blue"
+        scene.place == "sea" and scene.things[0].noun == "car" and scene.things[0].color == "blue"
     )
     lab.things[0][0].value = "owl"  # cannot be painted: it keeps its colours, and the rest goes on
     assert lab.scene().things[0] == Thing("owl", None, (0.3, 0.65), 0.45)
@@ -116,7 +116,7 @@ def test_scene_lab_draws_what_it_says(model):
     assert not lab.note.value
     said = look_at_scene(model, scene)
     assert (
-        next(iter(said["thing"])) == "bus"
+        next(iter(said["thing"])) == "car"
         and next(iter(said["place"])) == "sea"
         and sum(said["color"].values()) == pytest.approx(1)
     )
