@@ -36,7 +36,7 @@ def similarity(
         axis.add_patch(Rectangle((i - 0.5, i - 0.5), 1, 1, **frame))
     axis.set_xticks(
         range(columns),
-        ["\n".join(textwrap.wrap(text, 11)[:5]) for text in texts] or range(columns),
+        ["\n".join(textwrap.wrap(text, 12)[:8]) for text in texts] or range(columns),
         fontsize=9,
     )
     axis.set_yticks(range(rows), [""] * rows if images is not None else rows_are or range(rows))
