@@ -84,21 +84,21 @@ CONCLUSIONS = {
     },
     "02-training-a-clip": {
         "a batch can be learned by heart": lambda o: (
-            o(16, "loss from", 1) < 0.5 * o(16, "loss from")
+            o(15, "loss from", 1) < 0.5 * o(15, "loss from")
         ),
         "the loss falls for right captions and stays for wrong ones": lambda o: (
-            o(17, "right captions from", 1) < o(17, "another picture from", 1) - 0.2
-            and abs(o(17, "another picture from", 1) - 4.16) < 0.15  # log 64
+            o(16, "right captions from", 1) < o(16, "another picture from", 1) - 0.2
+            and abs(o(16, "another picture from", 1) - 4.16) < 0.15  # log 64
         ),
         "after a hundred batches places are ahead of things": lambda o: (
-            o(18, "place from", 1) > o(18, "object from", 1) + 0.2
+            o(17, "place from", 1) > o(17, "object from", 1) + 0.2
         ),
         "the same seed gives the same weights": lambda o: (
-            "the same seed: True   another seed: False" in o.text(22)
+            "the same seed: True   another seed: False" in o.text(21)
         ),
-        "resumed is as never stopped": lambda o: "as never stopped: True" in o.text(24),
+        "resumed is as never stopped": lambda o: "as never stopped: True" in o.text(23),
         "so few pictures teach the ResNet more": lambda o: (
-            o(29, "ResNet from", 1) > o(29, "vision transformer from", 1)
+            o(28, "ResNet from", 1) > o(28, "vision transformer from", 1)
         ),
     },
     "03-zero-shot-transfer": {
