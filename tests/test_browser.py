@@ -37,7 +37,7 @@ pytestmark = [
 playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
 # A cell of each notebook that has something to play with, by what is written in it.
 PARTS = {
-    "live": ("02-training-a-clip", "seen=6400"),
+    "live": ("02-training-a-clip", "seen=3200"),
     "loss": ("01-contrastive-loss", "LossLab("),
     "search": ("03-zero-shot-transfer", "SearchBox("),
     "scene": ("03-zero-shot-transfer", "SceneLab("),
@@ -82,7 +82,7 @@ def lab(tmp_path_factory):
     shutil.copytree(ROOT / "notebooks", folder / "notebooks", ignore=forgotten)
     for name, (stem, words) in PARTS.items():
         made = part(nbformat.read(ROOT / "notebooks" / f"{stem}.ipynb", as_version=4), words)
-        made.cells[-1].source = made.cells[-1].source.replace("seen=6400", "seen=640")
+        made.cells[-1].source = made.cells[-1].source.replace("seen=3200", "seen=640")
         nbformat.write(made, folder / "notebooks" / f"{name}.ipynb")
     settings = folder / "settings" / "@jupyterlab" / "notebook-extension"
     settings.mkdir(parents=True)  # every cell in the page, seen or not
