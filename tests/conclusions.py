@@ -64,6 +64,11 @@ CONCLUSIONS = {
         "positives are on the diagonal": lambda o: (
             o(4, "mean on the diagonal:") > 3 * o(4, "mean off the diagonal:")
         ),
+        "of photographs, too, and less clearly": lambda o: (
+            o(4, "mean on the diagonal:")
+            > o(6, "mean on the diagonal")
+            > o(6, "mean on the diagonal", 1) + 0.1
+        ),
         "before training they are not": lambda o: o(7, "by 6 texts;") <= 3,
         "by hand is what PyTorch computes": lambda o: o(9, "by hand:") == o(9, "cross_entropy:"),
         "right in every row, and still wrong for the captions": lambda o: (
@@ -83,6 +88,14 @@ CONCLUSIONS = {
         ),
     },
     "02-training-a-clip": {
+        "people use more words, and their tokenizer knows them": lambda o: (
+            o(6, "people .*?caption,") > 5 * o(6, "drawn world .*?caption,")
+            and "|  man |  riding |" in o.text(6)
+        ),
+        "the unseen artist gains with the others": lambda o: (
+            o(19, "Streamline, unseen from", 1) > o(19, "Streamline, unseen from") + 0.1
+            and o(19, "six artists from", 1) > o(19, "six artists from") + 0.1
+        ),
         "a batch can be learned by heart": lambda o: (
             o(15, "loss from", 1) < 0.5 * o(15, "loss from")
         ),
@@ -102,6 +115,9 @@ CONCLUSIONS = {
         ),
     },
     "03-zero-shot-transfer": {
+        "a caption finds its photograph more often than by guessing": lambda o: (
+            o(16, "image to text  recall@1") > 3 and o(16, "text to image  recall@1") > 3
+        ),
         "the frog shares its probability with the toad": lambda o: 0.2 < o(4, "a frog") < 0.8,
         "colours and places are known by any hand": lambda o: (
             o(6, "color .*?artists:") > 90
@@ -274,7 +290,7 @@ CONCLUSIONS = {
             o.high(2, rf"{task}  ") < o(2, rf"{task}  .*?chance")
             for task in ("car models", "nearest car")
         ),
-        "a flower mostly gets one name, right or wrong": lambda o: (
+        "a whole species gets the same wrong name": lambda o: (
             o(3, "most frequent mistakes: .*?\\(") >= 20
         ),
         "it tells one from many, and little more": lambda o: (

@@ -22,7 +22,7 @@ from miniclip.data.world import (
     caption,
 )
 from miniclip.data.world.artists import ARTISTS, FOR_CHOOSING, artwork, drawn_codes
-from miniclip.data.world.scene import _boxed, render
+from miniclip.data.world.scene import boxed, render
 from miniclip.evaluation import shifts, studies
 from miniclip.evaluation.baselines import bag_of_words
 from miniclip.tools.cli import app
@@ -223,6 +223,6 @@ def test_drawings_kept_as_pixels_are_the_drawings():
         variant = CONCEPTS[noun].variants(artist)[0]
         code = CONCEPTS[noun].art[variant]
         kept = Thing(noun, artist=artist, variant=variant).draw(128).astype(int)
-        drawn = np.asarray(render(_boxed(artwork(code, artist).fills), 128)).astype(int)
+        drawn = np.asarray(render(boxed(artwork(code, artist).fills), 128)).astype(int)
         visible = drawn[..., 3] > 0
         assert np.abs(kept - drawn)[visible].mean() < 3  # of 255: they have 64 levels of colour

@@ -235,6 +235,7 @@ def graded(tmp_path_factory, limit):
     nbformat.write(SMALL, place / "solutions" / "small.ipynb")
     gone = submission()
     del gone.cells[2]
+    gone.cells.insert(1, cell(" "))  # an empty cell is no mistake
     handed_in = {
         "good": submission(),
         "bad": submission(

@@ -342,7 +342,9 @@ def _run_cell(
         with contextlib.suppress(RuntimeError):  # a cell that catches the interrupt goes on
             run_sync(client.kc.wait_for_ready)(timeout=2)  # and what it still says is thrown away
         return f"it was stopped after {int(seconds)} seconds"
-    return None if replies[0]["status"] == "ok" else _tell(replies[0], cell)
+    if not replies or replies[0]["status"] == "ok":  # an empty cell is not run, and has no reply
+        return None
+    return _tell(replies[0], cell)
 
 
 def _tell(reply: dict, cell: NotebookNode) -> str:

@@ -26,7 +26,7 @@ import numpy as np
 from PIL import Image
 
 from miniclip.data.world.artists import ART, ARTISTS, BOX, Drawing, artwork
-from miniclip.data.world.scene import SHEET, SPRITE, render, sprite_codes
+from miniclip.data.world.scene import SHEET, SPRITE, boxed, render, sprite_codes
 from miniclip.data.world.things import CONCEPTS
 
 PACKAGES = {  # artist -> iconify package
@@ -133,13 +133,8 @@ def bottom(svg: str, faint: int = 0) -> float:
         faint: pixels of at most this alpha (0 to 255) do not count. OpenMoji's drawings end
             sharply; others may have a faint shadow of their own, which is no end.
     """
-    rows = (np.asarray(_rendered(svg, BOX))[..., 3] > faint).any(axis=1)
+    rows = (np.asarray(render(boxed(svg), BOX))[..., 3] > faint).any(axis=1)
     return (int(np.nonzero(rows)[0][-1]) + 1) / BOX
-
-
-def _rendered(svg: str, size: int) -> Image.Image:
-    box = f"0 0 {BOX} {BOX}"
-    return render(f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{box}">{svg}</svg>', size)
 
 
 def dominant_color(svg: str) -> tuple[float, float, float] | None:
@@ -148,7 +143,7 @@ def dominant_color(svg: str) -> tuple[float, float, float] | None:
     A colour dominates if two thirds of all pixels that have a colour at all are near its hue, and
     these are a quarter of the drawing.
     """
-    rgba = _rendered(svg, 48)
+    rgba = render(boxed(svg), 48)
     hsv = np.asarray(rgba.convert("RGB").convert("HSV"), float) / 255  # (48, 48, 3)
     opaque = np.asarray(rgba)[..., 3] > 128
     h, s, v = hsv[opaque].T  # (number of opaque pixels,) each
@@ -172,7 +167,7 @@ def sprite_sheet(artist: str) -> Image.Image:
     codes = sprite_codes(artist)
     sheet = np.zeros((-(-len(codes) // SHEET), SHEET, SPRITE, SPRITE, 4), np.uint8)
     for number, code in enumerate(codes):
-        pixels = np.array(_rendered(artwork(code, artist).fills, SPRITE))
+        pixels = np.array(render(boxed(artwork(code, artist).fills), SPRITE))
         pixels[..., :3] = pixels[..., :3] >> 2 << 2 | pixels[..., :3] >> 6
         pixels[pixels[..., 3] == 0] = 0
         sheet[number // SHEET, number % SHEET] = pixels

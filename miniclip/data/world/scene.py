@@ -124,7 +124,7 @@ class Thing:
 
     def draw(self, size: int = 64) -> np.ndarray:
         """Draw the thing by itself, upright and without a place: uint8 (size, size, 4), RGBA."""
-        return np.asarray(render(_boxed(self.svg()), size))
+        return np.asarray(render(boxed(self.svg()), size))
 
     @property
     def bottom(self) -> float:
@@ -173,7 +173,7 @@ def _as_image(pixels: np.ndarray) -> str:
     return f'<image width="{BOX}" height="{BOX}" href="data:image/png;base64,{data}"/>'
 
 
-def _boxed(svg: str) -> str:
+def boxed(svg: str) -> str:
     """A drawing as an SVG document of its own."""
     return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {BOX} {BOX}">{svg}</svg>'
 
