@@ -37,12 +37,19 @@ pytestmark = [
 playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
 # A cell of each notebook that has something to play with, by what is written in it.
 PARTS = {
-    "live": ("02-training-a-clip", "seen=3200"),
+    "live": ("02-training-a-clip", "seen=2560"),
     "loss": ("01-contrastive-loss", "LossLab("),
     "search": ("03-zero-shot-transfer", "SearchBox("),
     "scene": ("03-zero-shot-transfer", "SceneLab("),
     "prompt": ("04-prompt-engineering", "PromptLab("),
     "failure": ("08-failures", "FailureLab("),
+}
+# Fewer pictures do for looking at widgets. Each of these must occur, so that none is forgotten.
+FEWER = {
+    "live": {"(2000, seed": "(300, seed", "world, 150,": "world, 40,", "seen=2560": "seen=320"},
+    "loss": {"picturebook(400,": "picturebook(100,"},
+    "prompt": {'"unseen"), 240,': '"unseen"), 60,'},
+    "failure": {"make(n=160,": "make(n=60,"},
 }
 
 
@@ -82,7 +89,9 @@ def lab(tmp_path_factory):
     shutil.copytree(ROOT / "notebooks", folder / "notebooks", ignore=forgotten)
     for name, (stem, words) in PARTS.items():
         made = part(nbformat.read(ROOT / "notebooks" / f"{stem}.ipynb", as_version=4), words)
-        made.cells[-1].source = made.cells[-1].source.replace("seen=3200", "seen=640")
+        for many, few in FEWER.get(name, {}).items():
+            (cell,) = [cell for cell in made.cells if many in cell.source]
+            cell.source = cell.source.replace(many, few)
         nbformat.write(made, folder / "notebooks" / f"{name}.ipynb")
     settings = folder / "settings" / "@jupyterlab" / "notebook-extension"
     settings.mkdir(parents=True)  # every cell in the page, seen or not

@@ -33,7 +33,8 @@ run = CliRunner().invoke
 
 
 def call(*arguments, folder=None):
-    """In a process of its own, as a user does."""
+    """In a process of its own, as a user does. That takes seconds only to import PyTorch, so what
+    is not about the process itself runs in this one, by `run_here`."""
     return subprocess.run(
         [sys.executable, "-m", "miniclip", *map(str, arguments)],
         capture_output=True,
@@ -42,6 +43,13 @@ def call(*arguments, folder=None):
         timeout=300,
         env={**os.environ, "COLUMNS": "120", "PYTHONIOENCODING": "utf-8"},
     )
+
+
+def run_here(*arguments):
+    """The same in this process: the result has `exit_code`, `stdout` and `stderr`."""
+    result = run(app, [*map(str, arguments)], env={"COLUMNS": "120"})
+    assert result.exit_code == 0, result.output
+    return result
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +94,7 @@ def test_training_ends_with_a_table_a_figure_and_the_way_to_the_notebooks(traine
 
 
 def test_a_trained_model_can_be_evaluated_and_answers_in_json(trained):
-    result = call(
+    result = run_here(
         "evaluate",
         trained[0] / "my-clip.safetensors",
         "--pictures",
@@ -119,7 +127,7 @@ def test_a_trained_model_can_be_trained_further_and_tells_both_histories(trained
         tmp_path / "second.safetensors",
         tmp_path / "small.safetensors",
     )
-    result = call(
+    run_here(
         "train",
         "--from",
         first,
@@ -139,7 +147,6 @@ def test_a_trained_model_can_be_trained_further_and_tells_both_histories(trained
         "--out",
         second,
     )
-    assert result.returncode == 0, result.stderr
     assert miniclip.load(second).tokenizer.to_json() == miniclip.load(first).tokenizer.to_json()
     assert run(app, ["export", str(second), str(small), "--before", str(first)]).exit_code == 0
     one, both = miniclip.History.of(first).rows, miniclip.History.of(small).rows
@@ -155,7 +162,7 @@ def test_a_trained_model_can_be_trained_further_and_tells_both_histories(trained
 
 
 def test_the_same_command_trains_on_captioned_photos(photos, tmp_path):
-    result = call(
+    result = run_here(
         "train",
         "--images",
         photos,
@@ -168,14 +175,13 @@ def test_the_same_command_trains_on_captioned_photos(photos, tmp_path):
         "--out",
         tmp_path / "p.safetensors",
     )
-    assert result.returncode == 0, result.stderr
     assert (
         "60 kept" in result.stderr
         and "Retrieval among 6 pictures and 30 captions" in result.stdout
         and "recall@10" in result.stdout
     )
     assert (tmp_path / "p.png").exists()
-    result = call(
+    result = run_here(
         "evaluate",
         tmp_path / "p.safetensors",
         "--images",
@@ -248,7 +254,7 @@ def test_training_can_be_taken_up_again(tmp_path):
         "--seen",
         128,
     ]
-    assert call("train", *options).returncode == 0
+    run_here("train", *options)
     again = run(app, ["train", *map(str, options), "--resume"])
     assert isinstance(again.exception, ValueError) and "is complete" in str(again.exception)
 
@@ -297,7 +303,7 @@ def test_sets_are_drawn_packed_and_shown(photos, tmp_path):
 
 def test_a_packed_set_trains_too(tmp_path):
     picturebook(80, size=48).save(tmp_path / "book")
-    result = call(
+    result = run_here(
         "train",
         "--data",
         tmp_path / "book",

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import textwrap
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,66 +38,77 @@ CONFIGS = {
         pool="cls",
     ),
 }
-SCRIPT = """
+# Which towers are trained, with which chunk size and for how many steps.
+TRAININGS = {
+    "plain": (0, 20),
+    "stem": (6, 20),
+    "stem with batch norm": (0, 20),
+    "resnet": (0, 5),
+}
+# All in one start of two processes, because each process takes seconds to import PyTorch.
+EVERY_TOWER = """
+for tower, (chunk, steps) in TRAININGS.items():
+    out = f"{folder}/{tower}.safetensors"
+    miniclip.train(data, CONFIGS[tower], out=out, **options(chunk), seen=32 * steps)
+try:
+    miniclip.train(data, CONFIGS["plain"], **options(batch_size=33), seen=640)
+except ValueError as error:
+    print(error)
+"""
+KILLED = """
+import os, torch.distributed as dist
+import miniclip.training.batches as t
+real, steps = t.Batches.__call__, []
+def stop(self, step):
+    if step == 10 and dist.get_rank() == 1:
+        os._exit(3)
+    return real(self, step)
+t.Batches.__call__ = stop
+out = f"{folder}/killed.safetensors"
+miniclip.train(data, CONFIGS["plain"], out=out, **options(), seen=640, save_every=0)
+"""
+HEAD = """
 import sys
 import miniclip
-from miniclip import CLIPConfig, Recipe
-from tests.test_distributed import CONFIGS, options
-chunk, out, seen = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-resume, tower = sys.argv[4] == "resume", sys.argv[5]
-{extra}
+from tests.test_distributed import CONFIGS, TRAININGS, options
+folder = sys.argv[1]
 data = miniclip.data.picturebook(96, seed=1, size=40)
-miniclip.train(data, CONFIGS[tower], out=out, resume=resume, **options(chunk), seen=seen)
 """
 
 
-def options(chunk=0, optimizer="adamw"):
-    return {
-        "recipe": Recipe(
-            batch_size=32, optimizer=optimizer, chunk_size=chunk, crop=0.7, flip=True, jitter=0.2
-        ),
-        "device": "cpu",
-        "progress": False,
-    }
+def options(chunk=0, optimizer="adamw", batch_size=32):
+    recipe = Recipe(
+        batch_size=batch_size,
+        optimizer=optimizer,
+        chunk_size=chunk,
+        crop=0.7,
+        flip=True,
+        jitter=0.2,
+    )
+    return {"recipe": recipe, "device": "cpu", "progress": False}
 
 
-def together(
-    tmp_path,
-    chunk=0,
-    seen=640,
-    resume=False,
-    processes=2,
-    extra="",
-    name="both.safetensors",
-    tower="plain",
-):
-    script = tmp_path / "script.py"
-    script.write_text(textwrap.dedent(SCRIPT.format(extra=extra)))
+def two_processes(folder, body):
+    """Run a script in two processes; gives what they printed and their exit status."""
+    script = folder / "script.py"
+    script.write_text(HEAD + body)
     root = str(Path(__file__).parents[1])
     env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": root}
-    command = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc-per-node",
-        str(processes),
-        str(script),
-        str(chunk),
-        str(tmp_path / name),
-        str(seen),
-        "resume" if resume else "new",
-        tower,
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, env=env, cwd=root, timeout=240)
-    return tmp_path / name, done
+    start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    command = [*start, str(script), str(folder)]
+    return subprocess.run(command, capture_output=True, text=True, env=env, cwd=root, timeout=240)
 
 
-@pytest.mark.parametrize(
-    "tower, chunk, steps",
-    [("plain", 0, 20), ("stem", 6, 20), ("stem with batch norm", 0, 20), ("resnet", 0, 5)],
-)
-def test_two_processes_end_with_the_weights_of_one(tmp_path, tower, chunk, steps):
+@pytest.fixture(scope="module")
+def every_tower(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("towers")
+    done = two_processes(folder, EVERY_TOWER)
+    assert done.returncode == 0, done.stderr
+    return folder, done.stdout
+
+
+@pytest.mark.parametrize("tower", TRAININGS)
+def test_two_processes_end_with_the_weights_of_one(every_tower, tower):
     """With the same batches, running statistics of BatchNorm included; `chunk` works within each
     process.
 
@@ -106,9 +116,8 @@ def test_two_processes_end_with_the_weights_of_one(tmp_path, tower, chunk, steps
     after 5 steps), so there
     a weight may differ by a hundredth of the way that it went instead: 0.3 % was the most seen.
     """
-    path, done = together(tmp_path, chunk, seen=32 * steps, tower=tower)
-    assert done.returncode == 0, done.stderr
-    both = checkpoint.load(path, "cpu").state_dict()
+    steps = TRAININGS[tower][1]
+    both = checkpoint.load(every_tower[0] / f"{tower}.safetensors", "cpu").state_dict()
     data, still = (
         miniclip.data.picturebook(96, seed=1, size=40),
         options() | {"recipe": Recipe(batch_size=32, optimizer="adamw", lr=0.0)},
@@ -127,19 +136,7 @@ def test_two_processes_end_with_the_weights_of_one(tmp_path, tower, chunk, steps
 
 def test_a_training_goes_on_with_another_number_of_processes(tmp_path):
     """Killed by one of its processes, which is told; taken up again by one process alone."""
-    die = """
-    import os, torch.distributed as dist
-    import miniclip.training.batches as t
-    real, steps = t.Batches.__call__, []
-    def stop(self, step):
-        if step == 10 and dist.get_rank() == 1:
-            os._exit(3)
-        return real(self, step)
-    t.Batches.__call__ = stop
-    real_train = miniclip.train
-    miniclip.train = lambda *a, **k: real_train(*a, **k, save_every=0)
-    """
-    path, done = together(tmp_path, extra=textwrap.dedent(die))
+    done, path = two_processes(tmp_path, KILLED), tmp_path / "killed.safetensors"
     assert done.returncode != 0 and "another process of this training has ended" in done.stderr
     step = checkpoint.read(path)[1]["step"]
     assert 0 < step <= 10
@@ -178,9 +175,6 @@ def test_a_process_that_is_told_to_end_says_so(tmp_path):
     )
 
 
-def test_a_batch_that_cannot_be_shared_is_refused(tmp_path):
-    _, done = together(tmp_path, processes=3)
-    assert (
-        done.returncode != 0
-        and "3 processes cannot share a batch of 32; choose a multiple" in done.stderr
-    )
+def test_a_batch_that_cannot_be_shared_is_refused(every_tower):
+    sentence = "2 processes cannot share a batch of 33; choose a multiple"
+    assert every_tower[1].count(sentence) == 2  # by each of them

@@ -122,6 +122,10 @@ def test_notebook_09_runs_with_other_weights_too(tmp_path, monkeypatch):
     shutil.copy(Path(open_clip.__file__).parent / "bpe_simple_vocab_16e6.txt.gz", tmp_path)
     monkeypatch.setenv("MINICLIP_REAL", str(tmp_path))
     notebook = read(ROOT / "notebooks" / "09-the-real-clip.ipynb")
+    fewer = {"n=120,": "n=10,", "written(120,": "written(10,", '"unseen"), 200,': '"unseen"), 20,'}
+    for many, few in fewer.items():  # what it prints is looked at for its form alone
+        (cell,) = [cell for cell in code(notebook) if many in cell.source]
+        cell.source = cell.source.replace(many, few)
     NotebookClient(
         notebook, timeout=300, resources={"metadata": {"path": str(ROOT / "notebooks")}}
     ).execute()

@@ -3,18 +3,17 @@ and workers; what is broken is counted."""
 
 import io
 import json
-import subprocess
-import sys
 import tarfile
-from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
+from typer.testing import CliRunner
 
 import miniclip
 from miniclip import CLIPConfig, Recipe, checkpoint
 from miniclip.data import Shards, picturebook
+from miniclip.tools.cli import app
 from miniclip.training.batches import StreamedBatches
 
 SMALL = CLIPConfig(
@@ -179,33 +178,14 @@ def test_the_same_train_learns_from_a_stream_and_takes_it_up_again(folder, tmp_p
 
 @pytest.mark.slow
 def test_the_command_line_trains_on_shards_and_tests_on_the_first(folder, tmp_path):
-    command = [
-        sys.executable,
-        "-m",
-        "miniclip",
-        "train",
-        "--shards",
-        str(folder),
-        "--seen",
-        "64",
-        "--batch-size",
-        "16",
-        "--out",
-        str(tmp_path / "my.safetensors"),
-        "--device",
-        "cpu",
-        "--json",
-    ]
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=240, cwd=Path(__file__).parents[1]
-    )
-    assert done.returncode == 0, done.stderr
-    result = json.loads(done.stdout)
-    assert result["scores"]["pictures"] == 24 and (tmp_path / "my.safetensors").exists()
-    done = subprocess.run(
-        [*command, "--images", str(folder)], capture_output=True, text=True, timeout=240
-    )
-    assert done.returncode == 2 and "choose one" in done.stderr
+    out = tmp_path / "my.safetensors"
+    options = ["--seen", "64", "--batch-size", "16", "--out", str(out), "--device", "cpu"]
+    command = ["train", "--shards", str(folder), *options, "--json"]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["scores"]["pictures"] == 24 and out.exists()
+    both = CliRunner().invoke(app, [*command, "--images", str(folder)])
+    assert isinstance(both.exception, ValueError) and "choose one" in str(both.exception)
 
 
 def test_a_first_shard_without_pictures_is_passed_over(folder):

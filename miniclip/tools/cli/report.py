@@ -13,7 +13,7 @@ from miniclip.data import CaptionedImages
 from miniclip.model import CLIP
 from miniclip.released import HUB_MODELS, SHIPPED_MODELS
 from miniclip.retrieval import Recall
-from miniclip.zeroshot import Score
+from miniclip.zeroshot import Score, wilson
 
 
 def make_table(title: str, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> Table:
@@ -50,6 +50,33 @@ def recall_table(recall: Recall) -> Table:
         ("", *(f"recall@{k}" for k in recall.image_to_text)),
         rows,
     )
+
+
+def benchmark_table(name: str, found: Score | Recall, published: float | None) -> Table:
+    """Accuracy or mean recall@1 on a set of CLIP_benchmark, and what others measured (percent)."""
+    value, interval, count = _headline(found)
+    what = "right" if isinstance(found, Score) else "recall@1, mean of both ways"
+    columns = ("set", what, "95 % interval", "pictures", "published")
+    known = "-" if published is None else f"{published:.1f}%"
+    row = (name, f"{value:.1%}", "{:.1%} to {:.1%}".format(*interval), f"{count:,}", known)
+    title = "In the protocol of CLIP_benchmark (published: by open_clip, with the same prompts)"
+    return make_table(title, columns, [row])
+
+
+def benchmark_json(found: Score | Recall, published: float | None) -> dict:
+    """The same as plain values, shares from 0 to 1."""
+    value, interval, count = _headline(found)
+    known = None if published is None else published / 100
+    measure = "accuracy" if isinstance(found, Score) else "recall@1"
+    return {measure: value, "interval": interval, "n": count, "published": known}
+
+
+def _headline(found: Score | Recall) -> tuple[float, tuple[float, float], int]:
+    """A score's accuracy or a recall's mean at 1, its interval, and the number of pictures."""
+    if isinstance(found, Score):
+        return found.accuracy, found.interval, found.n
+    mean = (found.image_to_text[1] + found.text_to_image[1]) / 2
+    return mean, wilson(round(mean * found.pictures), found.pictures), found.pictures
 
 
 def models_tables() -> tuple[Table, Table]:

@@ -322,7 +322,8 @@ def evaluate(
         str | None,
         typer.Option(
             help="Name the classes of real pictures: cifar10, mnist, imagenette, ..., or a folder "
-            "with a labels.json; see miniclip.data.labelled."
+            "with a labels.json, see miniclip.data.labelled; or clip-benchmark/imagenet, .../coco "
+            "and so on, with the names and prompts that published figures are measured with."
         ),
     ] = None,
     download: Annotated[
@@ -337,8 +338,12 @@ def evaluate(
     ] = "starter",
     artists: Artists = "trained",
     pictures: Annotated[
-        int, typer.Option(help="Picturebook and --on: how many test pictures.")
-    ] = 1000,
+        int | None,
+        typer.Option(
+            help="Picturebook and --on: how many test pictures. By default 1,000, and all of a "
+            "set of clip-benchmark."
+        ),
+    ] = None,
     style: Annotated[str, typer.Option(help="Picturebook: full, sketch or cutout.")] = "full",
     seed: Annotated[
         int,
@@ -351,20 +356,25 @@ def evaluate(
 ) -> None:
     """Test a trained model: naming on Picturebook pictures or on real ones with class labels
     (--on), retrieval on captioned photos (--data or --images)."""
-    from miniclip.evaluation import benchmarks
+    from miniclip.evaluation import benchmarks, clip_benchmark
 
     if on is not None and (images or packed):
         raise ValueError("--on asks for classes, --data and --images for captions; choose one")
     model = checkpoints.load(checkpoint)
     photos = load_data(images, captions, packed, size=model.config.image_size)
-    if on is not None:
-        data = labelled(on, pictures, model.config.image_size, download=download)
+    if on is not None and clip_benchmark.is_benchmark(on):
+        found = clip_benchmark.evaluate_on(model, clip_benchmark.open_set(on, download), pictures)
+        known = clip_benchmark.published(checkpoint, on) if pictures is None else None
+        tables = [report.benchmark_table(on, found, known)]
+        result = report.benchmark_json(found, known)
+    elif on is not None:
+        data = labelled(on, pictures or 1000, model.config.image_size, download=download)
         scores = benchmarks.ask(model, data, template)
         tables = [report.scores_table(f"Zero-shot with '{template}' on {on}", scores)]
         result = report.scores_json(scores)
     elif photos is None:
         scores, recall = benchmarks.picturebook_scores(
-            model, world_of(nouns, artists), pictures, template, seed, style
+            model, world_of(nouns, artists), pictures or 1000, template, seed, style
         )
         title = f"Zero-shot with '{template}', on pictures it never saw"
         tables = [report.scores_table(title, scores), report.recall_table(recall)]
