@@ -334,14 +334,33 @@ CONCLUSIONS = {
         "colours and places look alike in both worlds": lambda o: (
             o.low(5, r"\(photos\)   color") > 20 and o.low(5, r"\(photos\)   place") > 20
         ),
+        "the model of photos finds photographs": lambda o: (
+            o(6, r"\(photos\) .*?recall@10") > 2 * o(6, "guesser .*?recall@10")
+        ),
+        "words cannot mend what was never seen": lambda o: all(
+            o.high(8, rf"\(photos\)   {way}") < 12 for way in ("bare name", "sentence", "ensemble")
+        ),
+        "labels are better at home and worse away": lambda o: (
+            all(
+                o(11, f"{shift} .*?CLIP") > o(11, f"{shift} .*?ResNet-101")
+                for shift in ("renditions", "sketches", "hard ones")
+            )
+            and o(11, "new photos .*?CLIP") < o(11, "new photos .*?ResNet-101")
+        ),
+        "digits: pixels do better than words": lambda o: all(
+            o.low(15, "on the pixels") > o.high(15, rf"\({model}\) .*?zero-shot")
+            for model in ("drawings", "photos")
+        ),
         "the model of drawings is not fooled by a word": lambda o: (
-            o(9, r"\(drawings\) .*?wrong word") > 95
+            o(16, r"\(drawings\) .*?wrong word") > 95
         ),
         "the model of photos is at chance without the word already": lambda o: (
-            o(9, r"\(photos\)   without a word", 1) < 50 < o(9, r"\(photos\)   without a word", 2)
+            o(16, r"\(photos\)   without a word", 1) < 50 < o(16, r"\(photos\)   without a word", 2)
         ),
-        "pictures and texts lie apart": lambda o: (
-            o(12, r"\(drawings\) .*?centres") > 0.3 and o(12, r"\(photos\)   .*?centres") > 0.3
+        "pictures and texts lie apart": lambda o: all(
+            o(19, rf"\({model}\) +{kind} .*?centres") > 0.15
+            for model in ("drawings", "photos")
+            for kind in ("drawings", "photographs")
         ),
     },
 }

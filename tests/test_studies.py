@@ -91,7 +91,7 @@ def test_a_study_runs_writes_what_ships_part_by_part_and_keeps_its_models(name, 
 def test_an_unknown_study_is_named():
     with pytest.raises(
         ValueError,
-        match="there is no study 'figure 3'; there are figure 2, robustness, repair, towers",
+        match="there is no study 'figure 3'; there are figure 2, robustness, repair, towers, real",
     ):
         studies.result("figure 3")
 

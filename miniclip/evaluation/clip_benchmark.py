@@ -15,14 +15,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 
 import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from miniclip.retrieval import Recall, recall_at_k
-from miniclip.zeroshot import Score, evaluate, text_features
+from miniclip.retrieval import Recall, caption_features, recall_at_k
+from miniclip.zeroshot import Score, evaluate
 
 OWNER = "clip-benchmark"
 PICTURES = ("webp", "png", "jpg", "jpeg")
@@ -187,9 +188,7 @@ def evaluate_on(
     pictures = islice((sample for shard in data.shards for sample in samples(shard)), n)
     features, told = _embed(model, tqdm(pictures, data.name, disable=not progress))
     if not data.words:
-        texts = [text for captions in told for text in captions]
-        owner = torch.tensor([row for row, captions in enumerate(told) for _ in captions])
-        return recall_at_k(features, text_features(model, texts), owner)
+        return recall_at_k(features, *caption_features(model, SimpleNamespace(captions=told)))
     if max(told) >= len(data.words):
         raise ValueError(f"{data.name} has class {max(told)} and {len(data.words)} class names")
     # Two classes of ImageNet may have the same name, so classes are compared by their numbers.

@@ -171,7 +171,9 @@ def _answers() -> tuple[dict, Table]:
 
 
 def study(
-    name: Annotated[str, typer.Argument(help="'figure 2', 'robustness', 'repair' or 'towers'.")],
+    name: Annotated[
+        str, typer.Argument(help="'figure 2', 'robustness', 'repair', 'towers' or 'real'.")
+    ],
     out: Annotated[
         Path | None,
         typer.Option(
@@ -188,18 +190,29 @@ def study(
         Path | None,
         typer.Option(help="Folder for the trained models; by default they are not kept."),
     ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="With real: a model to measure; give it again for another. By default all that "
+            "python -m miniclip models lists, as far as they can be had."
+        ),
+    ] = None,
 ) -> None:
     """Run one of the long comparisons of trainings: the three objectives of the paper's Figure 2,
-    robustness under shift, captions that count, or two image towers."""
-    from miniclip.evaluation import studies
+    robustness under shift, captions that count, or two image towers. 'real' trains nothing: it
+    measures what notebook 09 looks at on released models."""
+    from miniclip.evaluation import real_study, studies
 
-    if name not in studies.STUDIES:
-        raise ValueError(f"there is no study {name!r}; there are {', '.join(studies.STUDIES)}")
-    out = out or Path(f"{name.replace(' ', '-')}.json")
-    studies.STUDIES[name](
-        studies.Log(out, models), **({"seen": seen} if seen else {}), precision=precision
-    )
-    console.print(f"The result is in {out}", markup=False, highlight=False)
+    if name not in studies.NAMES:
+        raise ValueError(f"there is no study {name!r}; there are {', '.join(studies.NAMES)}")
+    log = studies.Log(out or Path(f"{name.replace(' ', '-')}.json"), models)
+    if name == "real":
+        real_study.real(log, only or real_study.MODELS)
+    elif only:
+        raise ValueError("--only names released models, which the study 'real' alone looks at")
+    else:
+        studies.STUDIES[name](log, **({"seen": seen} if seen else {}), precision=precision)
+    console.print(f"The result is in {log.path}", markup=False, highlight=False)
 
 
 def doctor(json_: AsJson = False) -> None:

@@ -1,0 +1,139 @@
+"""What models that others have released do on this course's tests: `python -m miniclip study real`.
+
+One file of numbers for each claim of the paper that notebook 09 speaks of: prompts and ensembles
+(3.1.4), style as a shift (3.3), the failures (3.1.5, 6), text on pictures and the modality gap.
+Whoever has the internet can run it and hand in the file; what ships was measured on the models
+that ship. Answers are kept picture by picture, so that models can be compared in pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from miniclip import prompts
+from miniclip.checkpoint import load
+from miniclip.data import CaptionedImages, World, album, labelled
+from miniclip.data.world.scene import STYLES
+from miniclip.evaluation.benchmarks import TEST_SEED, questions, single_objects
+from miniclip.evaluation.challenges import CHALLENGES, Challenge, cosines, written
+from miniclip.evaluation.studies import Log
+from miniclip.released import HUB_MODELS
+from miniclip.retrieval import caption_features, recall_at_k
+from miniclip.zeroshot import evaluate, image_features
+
+MODELS = ("picturebook", "photos", *HUB_MODELS)
+WAYS = {"bare name": "{}", "sentence": "a photo of {}.", "ensemble": prompts.ALL}
+# Real pictures with class labels: where torchvision keeps them, or a folder with a labels.json.
+REAL_SETS = ("cifar10", "imagenette")
+UNSEEN = World(nouns="starter", artists="unseen")
+
+
+def hits(right: np.ndarray) -> str:
+    """Right or wrong for each picture, as a string of 1 and 0."""
+    return "".join("01"[bool(one)] for one in right)
+
+
+def accuracy(found: str) -> float:
+    """The share of right answers in what `hits` gave."""
+    return found.count("1") / len(found)
+
+
+def ways_to_ask(model, data: CaptionedImages, ways: Sequence[str] = tuple(WAYS)) -> dict[str, str]:
+    """The right answers with the bare name, one sentence and an ensemble (paper 3.1.4)."""
+    q, features = questions(data)["object"], image_features(model, data)
+    labels, found = np.array(q.labels), {}
+    for way in ways:
+        score = evaluate(model, features, q.targets, q.labels, WAYS[way], q.names)
+        found[way] = hits(labels[score.predictions] == q.targets)
+    return found
+
+
+def styles(model, n: int, size: int) -> dict[str, str]:
+    """Right answers with one sentence in each drawing style, by artists that none of our models has
+    seen."""
+    found = {}
+    for style in STYLES:
+        data = single_objects(UNSEEN, n, size, TEST_SEED, style)
+        found[style] = ways_to_ask(model, data, ["sentence"])["sentence"]
+    return found
+
+
+def chosen(model, challenge: Challenge) -> dict:
+    """The right answers to a challenge, and its chance level."""
+    answers = cosines(model, challenge).argmax(dim=1).numpy()
+    return {"hits": hits(answers == challenge.right), "chance": 1 / len(challenge.candidates[0])}
+
+
+def album_scores(model, size: int) -> dict:
+    """Retrieval over the album, and how far apart its pictures and captions lie (Liang et al.
+    2022)."""
+    photographs = album(size)
+    images, (texts, owner) = (
+        image_features(model, photographs),
+        caption_features(model, photographs),
+    )
+    pairs = (images[owner] * texts).sum(dim=1)
+    return {
+        "recall": asdict(recall_at_k(images, texts, owner)),
+        "distance of the centres": float((images.mean(0) - texts.mean(0)).norm()),
+        "cosine of a pair": float(pairs.mean()),
+    }
+
+
+def claims(model, n: int, real_root: Path) -> dict[str, Callable[[], object]]:
+    """What is measured of each model, by name. A set that is not here gives None."""
+    size = min(model.config.image_size, 224)
+
+    def real(name: str):
+        try:
+            root = real_root / name
+            found = root if (root / "labels.json").is_file() else name
+            return ways_to_ask(model, labelled(found, 5 * n, size, root=real_root))
+        except (FileNotFoundError, ModuleNotFoundError):
+            return None
+
+    made = {
+        "album": lambda: album_scores(model, size),
+        "prompts: drawings": lambda: ways_to_ask(model, single_objects(UNSEEN, n, size)),
+        **{f"prompts: {name}": lambda name=name: real(name) for name in REAL_SETS},
+        "styles": lambda: styles(model, n, size),
+        "no word": lambda: chosen(model, written(n, size, text=False)),
+    }
+    return made | {
+        f"failures: {name}": lambda make=make: chosen(model, make(n=n, size=size))
+        for name, make in CHALLENGES.items()
+    }
+
+
+def real(
+    log: Log,
+    models: Sequence[str] = MODELS,
+    n: int = 200,
+    real_root: str | Path = "datasets/torchvision",
+    progress: bool = True,
+) -> None:
+    """Measure each model that can be had. What the log holds already is not measured again.
+
+    Args:
+        log: what is measured is written there, part by part, as "MODEL: CLAIM".
+        models: names or paths, as `miniclip.load` takes them. One that is neither here nor to be
+            fetched is left out, which is told.
+        n: pictures for each claim; five times as many of the real sets.
+        real_root: where real sets are looked for.
+        progress: whether to show a progress bar.
+    """
+    log.part("about", lambda: {"pictures": n, "ensemble": len(prompts.ALL)})
+    for name in models:
+        try:
+            model = load(name)
+        except FileNotFoundError as error:
+            tqdm.write(f"{name} is left out: {error}")
+            continue
+        parts = claims(model, log.parts["about"]["pictures"], Path(real_root))
+        for claim, measure in tqdm(parts.items(), name, disable=not progress):
+            log.part(f"{name}: {claim}", measure)

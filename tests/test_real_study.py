@@ -1,0 +1,70 @@
+"""Promises of the study of released models: it measures what is here, says what is not, and is
+taken up again."""
+
+import json
+
+import numpy as np
+import pytest
+
+import miniclip
+from miniclip.evaluation import real_study, studies
+from miniclip.evaluation.challenges import CHALLENGES, choose
+from miniclip.evaluation.real_study import accuracy, hits, real
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    path = tmp_path_factory.mktemp("study") / "real.json"
+    real(studies.Log(path), ["photos", "tinyclip"], n=6, progress=False)
+    return path
+
+
+def test_hits_can_be_counted_and_compared():
+    assert hits(np.array([True, False, True])) == "101" and accuracy("101") == pytest.approx(2 / 3)
+
+
+def test_each_claim_is_measured_and_written(measured):
+    """TinyCLIP cannot be had in tests, so it is left out."""
+    parts = json.loads(measured.read_text())
+    assert {name.partition(":")[0] for name in parts} == {"about", "photos"}
+    assert set(parts["photos: prompts: drawings"]) == set(real_study.WAYS)
+    assert all(len(found) == 6 for found in parts["photos: styles"].values())
+    assert parts["photos: album"]["recall"]["pictures"] == 82
+    assert parts["photos: prompts: cifar10"] is None  # not here
+    model = miniclip.load("photos")
+    score = choose(model, CHALLENGES["counting"](n=6, size=64))
+    found = parts["photos: failures: counting"]
+    assert accuracy(found["hits"]) == score.accuracy and found["chance"] == score.chance
+
+
+def test_what_is_there_is_not_measured_again(measured, monkeypatch):
+    monkeypatch.setattr(real_study, "album_scores", lambda *_: 1 / 0)
+    before = measured.read_text()
+    real(studies.Log(measured), ["photos"], n=99, progress=False)
+    assert measured.read_text() == before
+
+
+def test_a_missing_model_is_told(tmp_path, capsys):
+    real(studies.Log(tmp_path / "real.json"), ["tinyclip"], n=6, progress=False)
+    said = capsys.readouterr()
+    assert "tinyclip is left out" in said.out + said.err
+
+
+def test_the_shipped_result_has_the_same_parts(measured):
+    shipped, mine = studies.result("real"), json.loads(measured.read_text())
+    claims = {name.partition(": ")[2] for name in mine} - {""}
+    for model in ("picturebook", "photos"):
+        assert {name for name in shipped if name.startswith(f"{model}:")} == {
+            f"{model}: {claim}" for claim in claims
+        }
+
+
+def test_the_shipped_result_is_of_the_models_that_ship():
+    """One of its parts, measured again; another processor may turn a picture or two."""
+    shipped, n = studies.result("real"), studies.result("real")["about"]["pictures"]
+    for name in ("picturebook", "photos"):
+        score = choose(miniclip.load(name), CHALLENGES["counting"](n=60, size=64))
+        kept = shipped[f"{name}: failures: counting"]["hits"]
+        assert len(kept) == n and abs(accuracy(kept[:60]) - score.accuracy) < 0.06
