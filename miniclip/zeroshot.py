@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 
-def _batch_size(model) -> int:
+def default_batch_size(model) -> int:
     """How many pictures or texts to embed at a time. On a CPU, 64 are a quarter faster than 256:
     what the blocks pass on to each other stays in the cache. A GPU wants more."""
     device = getattr(model, "device", torch.device("cpu"))
@@ -35,7 +35,7 @@ def image_features(model, images, batch_size: int | None = None) -> Tensor:
         (n, E), float32 unit vectors on the CPU.
     """
     images = getattr(images, "images", images)
-    batch_size = batch_size or _batch_size(model)
+    batch_size = batch_size or default_batch_size(model)
     with torch.inference_mode():
         parts = [
             model.encode_image(np.asarray(images[start : start + batch_size])).float().cpu()
@@ -57,7 +57,7 @@ def text_features(model, texts: Sequence[str] | Tensor, batch_size: int | None =
     """
     is_tokens = isinstance(texts, Tensor)
     texts = texts if is_tokens else list(texts)
-    batch_size = batch_size or _batch_size(model)
+    batch_size = batch_size or default_batch_size(model)
     # Texts of similar length share a batch: all texts of a batch are padded to its longest one.
     lengths = texts.count_nonzero(dim=1).tolist() if is_tokens else list(map(len, texts))
     order = sorted(range(len(texts)), key=lengths.__getitem__)

@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 
 import miniclip
-from miniclip.data import album, coco_captions, picturebook
+from miniclip.data import album, coco_captions, named_album, picturebook
 from miniclip.data.photographs import PHOTOS
+from miniclip.evaluation.benchmarks import questions
 from miniclip.tools import build_album
 
 ROOT = Path(__file__).parents[1]
@@ -99,3 +100,15 @@ def test_the_album_is_what_its_script_makes(photos):
     assert set(photos.ids[is_of_coco(photos)].tolist()) <= allowed
     for number, texts in zip(photos.ids, photos.captions):
         assert found[int(number)]["captions"] == texts
+
+
+def test_some_photographs_show_one_thing_by_what_most_people_wrote():
+    named = named_album(64)
+    assert len(named) == 54 and set(named.facts["object"]) <= set(named.info["words"])
+    question = questions(named)["object"]
+    assert "a man in a suit" in question.names and len(question.labels) == 25
+    for captions, name in zip(named.captions, named.facts["object"]):
+        if name in ("cat", "pizza", "train"):
+            assert sum(name in text.lower() for text in captions) > len(captions) / 2
+    for pixels, number in zip(named.images[:3], named.ids[:3]):
+        assert np.array_equal(pixels, album(64).images[album(64).ids == number][0])

@@ -10,7 +10,7 @@ from miniclip.data.captioned import CaptionedImages, load
 from miniclip.data.class_labels import labelled
 from miniclip.data.coco2017 import coco
 from miniclip.data.folders import folder, pack
-from miniclip.data.photographs import album, coco_captions
+from miniclip.data.photographs import album, coco_captions, named_album
 from miniclip.data.shards import Shards
 from miniclip.data.world import CaptionStyle, Scene, Thing, World, picturebook
 
@@ -26,6 +26,7 @@ __all__ = [
     "coco_captions",
     "folder",
     "labelled",
+    "named_album",
     "load",
     "pack",
     "picturebook",

@@ -22,23 +22,24 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
-from miniclip.zeroshot import Score, wilson
+from miniclip.zeroshot import Score, default_batch_size, wilson
 
 STRENGTHS = np.logspace(-6, 6, 97)  # what the paper sweeps: eight values for each factor of ten
 
 
-def features(model, images, batch_size: int = 256) -> np.ndarray:
+def features(model, images, batch_size: int | None = None) -> np.ndarray:
     """The image tower's features before the projection into the shared space, as linear probes use
     them (paper A.3).
 
     Args:
         model: a CLIP; of any other model, the result of `encode_image` is taken.
         images: uint8 (n, H, W, 3) or a `CaptionedImages`.
-        batch_size: pictures at a time.
+        batch_size: pictures at a time, by default as in `zeroshot.image_features`.
     Returns:
         (n, D) float32.
     """
     images = np.asarray(getattr(images, "images", images))
+    batch_size = batch_size or default_batch_size(model)
     tower = (
         (lambda x: model.visual.features(model.preprocess(x)))
         if hasattr(model, "visual")

@@ -2,7 +2,7 @@
 
 The album is for looking: a similarity matrix of photographs, a search, zero-shot classes of the
 real world, all without the internet. It is far too small to learn from. `tools/build_album.py`
-made its files. No notebook shows it yet.
+made its files. Notebooks 01, 03, 04, 08 and 09 look at it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 import lzma
+import re
 import zipfile
 from functools import cache
 from pathlib import Path
@@ -22,6 +23,34 @@ from miniclip.data.folders import square
 PHOTOS = Path(__file__).with_name("photos.zip")
 CAPTIONS = Path(__file__).with_name("coco-captions.xz")
 SIDE = 256  # the largest height and width in pixels of the photos as they are kept
+# Classes of the album, each with the words that name it in captions.
+NAMED = {
+    "airplane": ("airplane", "plane", "jet"),
+    "baseball game": ("baseball",),
+    "bathroom": ("bathroom", "toilet", "toilets", "shower", "sink"),
+    "bear": ("bear", "bears"),
+    "bed": ("bed", "bedroom"),
+    "bicycle": ("bike", "bicycle", "bikes", "bicycles"),
+    "bird": ("bird", "birds"),
+    "boat": ("boat", "boats"),
+    "cake": ("cake", "cakes", "dessert", "cupcakes"),
+    "cat": ("cat", "cats", "kitten"),
+    "clock": ("clock", "clocks"),
+    "desk with computers": ("desk", "laptop", "computer", "monitors", "keyboard"),
+    "dog": ("dog", "dogs", "poodle"),
+    "horse": ("horse", "horses"),
+    "kitchen": ("kitchen", "stove", "microwave"),
+    "kite": ("kite", "kites"),
+    "man in a suit": ("suit", "suits"),
+    "motorcycle": ("motorcycle", "motorcycles", "motorbike"),
+    "pizza": ("pizza", "pizzas"),
+    "skier": ("skis", "skiing", "skier"),
+    "street sign": ("sign", "signs"),
+    "surfer": ("surfboard", "surfing", "surfer"),
+    "tennis player": ("tennis",),
+    "train": ("train", "trains"),
+    "zebra": ("zebra", "zebras"),
+}
 
 
 def album(size: int = SIDE) -> CaptionedImages:
@@ -56,6 +85,34 @@ def album(size: int = SIDE) -> CaptionedImages:
             "source": "COCO 2017 (Lin et al. 2014, Chen et al. 2015) and scikit-image",
         },
     )
+
+
+def named_album(size: int = SIDE) -> CaptionedImages:
+    """The photographs of the album that show one of the classes in `NAMED` and no other, to ask a
+    model which. A photo shows a class if more than half of its captions have one of the words.
+
+    Args:
+        size: height and width in pixels, 16 to 256.
+    Returns:
+        a `CaptionedImages` with one more fact, "object", the class of each photo.
+    """
+    photos = album(size)
+    shown = [_named_in(captions) for captions in photos.captions]
+    rows = np.array([row for row, names in enumerate(shown) if len(names) == 1])
+    named = photos[rows]
+    facts = named.facts | {"object": np.array([shown[row][0] for row in rows])}
+    info = named.info | {"words": list(NAMED)}
+    return CaptionedImages(named.images, named.captions, named.ids, facts, info)
+
+
+def _named_in(captions: list[str]) -> list[str]:
+    """The classes that more than half of some captions name."""
+    spoken = [set(re.findall("[a-z]+", caption.lower())) for caption in captions]
+    return [
+        name
+        for name, words in NAMED.items()
+        if sum(not said.isdisjoint(words) for said in spoken) > len(captions) / 2
+    ]
 
 
 @cache
