@@ -137,11 +137,14 @@ CONCLUSIONS = {
             0.4 < o.low(12, "it never saw") < o.high(12, "it never saw") < o.low(12, "training")
         ),
         "a picture is nearest to its own caption, then to other pictures": lambda o: (
-            o(20, "its own caption:")
-            > o(20, "another picture:")
-            > o(20, "picture and another's cap.*?:")
+            o(21, "its own caption:")
+            > o(21, "another picture:")
+            > o(21, "picture and another's cap.*?:")
         ),
-        "the brightest spot lies near the named thing": lambda o: o(22, "interval") > 50,
+        "the brightest spot lies near the named thing": lambda o: o(23, "interval") > 50,
+        "photographs are named more often than by chance": lambda o: (
+            o.low(18, "") > o(18, "chance")
+        ),
     },
     "04-prompt-engineering": {
         "the sentence beats the bare word": lambda o: o(2, "bare word: .*?wins") > 50,
