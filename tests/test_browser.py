@@ -104,6 +104,7 @@ def lab(tmp_path_factory):
         "--IdentityProvider.token=", f"--ServerApp.root_dir={folder}",
         "--ServerApp.disable_check_xsrf=True", "--LabApp.news_url=",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+        "--LabApp.expose_app_in_browser=True",
     ]  # fmt: skip
     places = {"JUPYTER_CONFIG_DIR": "config", "JUPYTERLAB_SETTINGS_DIR": "settings"}
     server = subprocess.Popen(
@@ -119,7 +120,7 @@ def lab(tmp_path_factory):
                 break
             except OSError:
                 time.sleep(0.5)
-        yield f"http://127.0.0.1:{port}/lab/tree/notebooks"
+        yield f"http://127.0.0.1:{port}"
     finally:
         server.terminate()
         server.wait()
@@ -148,19 +149,31 @@ def kernels(server):
     raise TimeoutError(f"{server} does not say which kernels are running")
 
 
+@pytest.fixture(scope="module")
+def window(browser, lab):
+    """JupyterLab in the browser, loaded once, since that takes longer than opening a notebook."""
+    window = browser.new_page(viewport={"width": 1280, "height": 1000})
+    window.goto(f"{lab}/lab?reset")
+    window.wait_for_function("() => window.jupyterapp", timeout=90_000)
+    window.evaluate("() => window.jupyterapp.restored.then(() => 0)")
+    yield window
+    window.close()
+
+
 @pytest.fixture
-def page(browser, lab):
-    page = browser.new_page(viewport={"width": 1280, "height": 1000})
-    yield page
-    page.close()
-    server = lab.removesuffix("/lab/tree/notebooks")
-    for kernel in kernels(server):
-        address = f"{server}/api/kernels/{kernel['id']}"  # an unused kernel holds a gigabyte
-        urllib.request.urlopen(urllib.request.Request(address, method="DELETE"))
+def page(window, lab):
+    """The same with nothing open, and without a kernel afterwards."""
+    yield window
+    # Closing asks whether to save; disposing does not.
+    window.evaluate("() => [...window.jupyterapp.shell.widgets('main')].forEach(w => w.dispose())")
+    for kernel in kernels(lab):
+        address = f"{lab}/api/kernels/{kernel['id']}"  # an unused kernel holds a gigabyte
+        urllib.request.urlopen(urllib.request.Request(address, method="DELETE"), timeout=60)
 
 
-def open_notebook(page, address, name):
-    page.goto(f"{address}/{name}.ipynb?reset")
+def open_notebook(page, name):
+    opened = "path => window.jupyterapp.commands.execute('docmanager:open', {path}).then(() => 0)"
+    page.evaluate(opened, f"notebooks/{name}.ipynb")
     page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=90_000)
 
 
@@ -169,9 +182,9 @@ def assert_no_error(page):
     assert page.locator(f'{error}, .jp-OutputArea-output:has-text("Traceback")').count() == 0
 
 
-def run_all(page, address, name):
+def run_all(page, name):
     """Open a notebook, run all its cells, and wait until the last one is done."""
-    open_notebook(page, address, name)
+    open_notebook(page, name)
     first = "document.querySelector('.jp-CodeCell .jp-InputPrompt').innerText"
     for _ in range(10):  # a click that comes before the kernel is connected does nothing
         page.wait_for_timeout(1500)
@@ -208,7 +221,7 @@ def wait_for(page, selector, **options):
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
-def test_a_notebook_is_shown_as_it_was_saved(lab, page, name):
+def test_a_notebook_is_shown_as_it_was_saved(page, name):
     """Every figure is a picture and no gap, every heading is set, and no cell is wider than the
     page."""
     notebook = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
@@ -219,7 +232,7 @@ def test_a_notebook_is_shown_as_it_was_saved(lab, page, name):
         if "text/html" in output.get("data", {})
     ]
     images = sum(len(re.findall("<img", text)) for text in pages)
-    open_notebook(page, lab, name)
+    open_notebook(page, name)
     drawn = (
         "[...document.querySelectorAll('.jp-OutputArea-output img')]"
         ".filter(image => image.naturalWidth > 9)"
@@ -234,8 +247,8 @@ def test_a_notebook_is_shown_as_it_was_saved(lab, page, name):
     screenshot(page, f"{name}-saved")
 
 
-def test_a_training_draws_its_progress(lab, page):
-    run_all(page, lab, "live")
+def test_a_training_draws_its_progress(page):
+    run_all(page, "live")
     playwright.expect(
         page.locator(".jupyter-widgets .progress-bar, .widget-hprogress").first
     ).to_be_attached()
@@ -243,8 +256,8 @@ def test_a_training_draws_its_progress(lab, page):
     screenshot(page, "live")
 
 
-def test_a_slider_of_loss_lab_changes_the_loss(lab, page):
-    run_all(page, lab, "loss")
+def test_a_slider_of_loss_lab_changes_the_loss(page):
+    run_all(page, "loss")
     number = wait_for(page, '.jupyter-widgets b:has-text("InfoNCE")')
     before = number.inner_text()
     slider = page.locator('.widget-slider:has-text("temperature") .noUi-handle').first
@@ -255,8 +268,8 @@ def test_a_slider_of_loss_lab_changes_the_loss(lab, page):
     screenshot(page, "loss-lab")
 
 
-def test_scene_lab_draws_another_scene(lab, page):
-    run_all(page, lab, "scene")
+def test_scene_lab_draws_another_scene(page):
+    run_all(page, "scene")
     shown = wait_for(page, ".jupyter-widgets img")
     before = shown.get_attribute("src")
     page.locator('.widget-dropdown:has-text("place") select').first.select_option("desert")
@@ -266,10 +279,10 @@ def test_scene_lab_draws_another_scene(lab, page):
 
 
 @pytest.mark.alone
-def test_search_box_answers_while_one_types(lab, page):
+def test_search_box_answers_while_one_types(page):
     """Within a tenth of a second, the slowest left out; three times a tenth is allowed from typing
     to the picture that changes, since the browser and JupyterLab share the two cores."""
-    run_all(page, lab, "search")
+    run_all(page, "search")
     box, times = wait_for(page, '.widget-text:has-text("find") input'), []
     things = [
         (color, thing)
@@ -294,8 +307,8 @@ def test_search_box_answers_while_one_types(lab, page):
     assert sorted(times)[int(0.95 * len(times)) - 1] < 0.3
 
 
-def test_prompt_lab_answers_while_one_types_and_says_what_is_wrong(lab, page):
-    run_all(page, lab, "prompt")
+def test_prompt_lab_answers_while_one_types_and_says_what_is_wrong(page):
+    run_all(page, "prompt")
     box = wait_for(page, '.widget-textarea textarea[placeholder="a picture of {}."]')
     score = page.locator('.jupyter-widgets div:has-text("right on") >> nth=-1')
     before = score.inner_text()
@@ -319,8 +332,8 @@ def test_prompt_lab_answers_while_one_types_and_says_what_is_wrong(lab, page):
     screenshot(page, "prompt-lab")
 
 
-def test_failure_lab_shows_the_mistakes_of_another_task(lab, page):
-    run_all(page, lab, "failure")
+def test_failure_lab_shows_the_mistakes_of_another_task(page):
+    run_all(page, "failure")
     task = wait_for(page, '.widget-dropdown:has-text("task") select')
     score = page.locator('.jupyter-widgets div:has-text("to look at") >> nth=-1')
     before = score.inner_text()
