@@ -30,7 +30,7 @@ class Released:
 
 
 SHIPPED_MODELS = {
-    "picturebook": Released("", None, None, "690,000 drawn scenes", "CC BY-SA 4.0"),
+    "picturebook": Released("", None, None, "850,000 drawn scenes", "CC BY-SA 4.0"),
     "photos": Released("", None, None, "6,090 photos of Flickr8k", "non-commercial"),
 }
 # ImageNet: for TinyCLIP by its card, for the others by docs/openclip_results.csv of open_clip.

@@ -25,9 +25,9 @@ def test_a_model_that_ships_is_small_and_loads_at_once(name):
     assert min(times) < 0.5 and model.config.image_size == 64
 
 
-@pytest.mark.parametrize("artists, share", [("trained", 0.74), ("unseen", 0.48)])
+@pytest.mark.parametrize("artists, share", [("trained", 0.82), ("unseen", 0.57)])
 def test_picturebook_names_what_it_never_saw(artists, share):
-    """The card says 0.83 and 0.57 of 203 things; 200 pictures may give eight points less."""
+    """The card says 0.91 and 0.66 of 203 things; 200 pictures may give nine points less."""
     scores = ask(miniclip.load("picturebook"), single_objects(World(artists=artists), 200, 64))
     assert (
         scores["object"].accuracy >= share
@@ -61,7 +61,7 @@ def test_an_unknown_precision_is_refused():
 
 
 # Cosines of a red dog on the beach with three sentences, as they were where the models were made.
-REFERENCE = {"picturebook": [0.53428, 0.42195, -0.13103], "photos": [0.41044, 0.03498, 0.16531]}
+REFERENCE = {"picturebook": [0.51293, 0.39552, -0.11952], "photos": [0.41044, 0.03498, 0.16531]}
 
 
 @pytest.mark.parametrize("name", REFERENCE)
