@@ -1,6 +1,6 @@
 """What the outputs of notebooks must not depend on: what happens to be on this disk.
 
-Without OpenAI's weights and torchvision's data sets the notebooks say what to do.
+Without released weights and torchvision's data sets the notebooks say what to do.
 """
 
 import os
