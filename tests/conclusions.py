@@ -142,8 +142,8 @@ CONCLUSIONS = {
             > o(21, "picture and another's cap.*?:")
         ),
         "the brightest spot lies near the named thing": lambda o: o(23, "interval") > 50,
-        "photographs are named more often than by chance": lambda o: (
-            o.low(18, "") > o(18, "chance")
+        "photographs are named, but less often than by the commonest answer": lambda o: (
+            o(18, "chance") < o(18, "") < o(18, "always saying")
         ),
     },
     "04-prompt-engineering": {

@@ -1,13 +1,11 @@
 """Promises of tests in the protocol of CLIP_benchmark: its sets are read as they are, and scored
 as everything else here is."""
 
-import io
 import json
-import tarfile
 
 import numpy as np
 import pytest
-from PIL import Image
+from archives import png, write_tar
 from typer.testing import CliRunner
 
 import miniclip
@@ -21,18 +19,6 @@ WORDS = ["crane", "dog", "crane"]  # as in ImageNet, where two classes are calle
 TEMPLATES = ["a photo of a {c}.", "a drawing of the {c}."]
 
 
-def put(archive, name, content):
-    entry = tarfile.TarInfo(name)
-    entry.size = len(content)
-    archive.addfile(entry, io.BytesIO(content))
-
-
-def png(pixels):
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "png")
-    return file.getvalue()
-
-
 def write(folder, images, told, kind="cls", words=WORDS, templates=TEMPLATES):
     """A folder as CLIP_benchmark makes it, with two shards."""
     (folder / "test").mkdir(parents=True)
@@ -44,10 +30,11 @@ def write(folder, images, told, kind="cls", words=WORDS, templates=TEMPLATES):
             (folder / name).write_text("\n".join(lines) + "\n")
     half = len(images) // 2
     for shard, rows in enumerate((range(half), range(half, len(images)))):
-        with tarfile.open(folder / "test" / f"{shard}.tar", "w") as archive:
-            for row in rows:
-                put(archive, f"s{row:07}.{kind}", str(told[row]).encode())
-                put(archive, f"s{row:07}.png", png(images[row]))
+        members = []
+        for row in rows:
+            members.append((f"s{row:07}.{kind}", str(told[row]).encode()))
+            members.append((f"s{row:07}.png", png(images[row])))
+        write_tar(folder / "test" / f"{shard}.tar", members)
     (folder / "test" / "nshards.txt").write_text("2\n")
     return folder
 
@@ -120,8 +107,12 @@ def test_what_is_wrong_with_a_set_is_told(tmp_path, model, album):
     with pytest.raises(ValueError, match="has no test/\\*.tar"):
         open_set(tmp_path)
     write(tmp_path / "names alone", album.images, [0] * 12, templates=())
+    (tmp_path / "labelled" / "test").mkdir(parents=True)
+    assert not clip_benchmark.is_benchmark(str(tmp_path / "labelled"))
     with pytest.raises(ValueError, match="has a classnames.txt and no zeroshot"):
         open_set(tmp_path / "names alone")
+    with pytest.raises(ValueError, match="at least 1, not 0"):
+        evaluate_on(model, open_set(write(tmp_path / "good", album.images, [0] * 12)), n=0)
     data = open_set(write(tmp_path / "class 7", album.images, [7] * 12))
     with pytest.raises(ValueError, match="has class 7 and 3 class names"):
         evaluate_on(model, data, progress=False)
@@ -129,8 +120,6 @@ def test_what_is_wrong_with_a_set_is_told(tmp_path, model, album):
     with pytest.raises(ValueError, match="6 pictures without class or caption"):
         evaluate_on(model, data, progress=False)
     folder = write(tmp_path / "broken", album.images, [0] * 12)
-    with tarfile.open(folder / "test" / "0.tar", "w") as archive:
-        put(archive, "s0.cls", b"0")
-        put(archive, "s0.png", b"no picture")
+    write_tar(folder / "test" / "0.tar", [("s0.cls", b"0"), ("s0.png", b"no picture")])
     with pytest.raises(ValueError, match="0.tar: s0 is broken"):
         evaluate_on(model, open_set(folder), progress=False)

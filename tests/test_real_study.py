@@ -5,11 +5,13 @@ import json
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 import miniclip
 from miniclip.evaluation import real_study, studies
 from miniclip.evaluation.challenges import CHALLENGES, choose
 from miniclip.evaluation.real_study import accuracy, hits, real
+from miniclip.tools.cli import app
 
 pytestmark = pytest.mark.slow
 
@@ -68,3 +70,9 @@ def test_the_shipped_result_is_of_the_models_that_ship():
         score = choose(miniclip.load(name), CHALLENGES["counting"](n=60, size=64))
         kept = shipped[f"{name}: failures: counting"]["hits"]
         assert len(kept) == n and abs(accuracy(kept[:60]) - score.accuracy) < 0.06
+
+
+def test_options_that_do_not_belong_together_are_refused():
+    for options in (["real", "--seen", "64"], ["repair", "--only", "photos"]):
+        done = CliRunner().invoke(app, ["study", *options])
+        assert isinstance(done.exception, ValueError) and options[1] in str(done.exception)

@@ -1,13 +1,11 @@
 """Promises of streamed shards: every good picture comes, once a round, shared out among processes
 and workers; what is broken is counted."""
 
-import io
 import json
-import tarfile
 
 import pytest
 import torch
-from PIL import Image
+from archives import png, write_tar
 from typer.testing import CliRunner
 
 import miniclip
@@ -26,20 +24,6 @@ SMALL = CLIPConfig(
     vocab_size=600,
 )
 RECIPE = Recipe(batch_size=16)
-
-
-def write(path, members):
-    with tarfile.open(path, "w") as tar:
-        for name, content in members:
-            record = tarfile.TarInfo(name)
-            record.size = len(content)
-            tar.addfile(record, io.BytesIO(content))
-
-
-def png(pixels):
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "png")
-    return buffer.getvalue()
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +45,7 @@ def folder(tmp_path, data):
                 if shard == 0
                 else (f"{row:06}.json", json.dumps({"caption": captions}).encode())
             )
-        write(tmp_path / f"{shard:05}.tar", members)
+        write_tar(tmp_path / f"{shard:05}.tar", members)
     (tmp_path / "00002_stats.json").write_text(json.dumps({"successes": 24}))
     return tmp_path
 
@@ -110,7 +94,7 @@ def test_a_buffer_larger_than_the_data_is_no_trap(folder):
 
 def test_what_is_broken_is_left_out_and_counted(tmp_path, data):
     good = png(data.images[0])
-    write(
+    write_tar(
         tmp_path / "a.tar",
         [
             ("1.png", good),
@@ -126,7 +110,7 @@ def test_what_is_broken_is_left_out_and_counted(tmp_path, data):
         ],
     )
     whole = tmp_path / "whole.tar"
-    write(
+    write_tar(
         whole,
         [
             (f"{row}.{ending}", content)
@@ -189,7 +173,7 @@ def test_the_command_line_trains_on_shards_and_tests_on_the_first(folder, tmp_pa
 
 
 def test_a_first_shard_without_pictures_is_passed_over(folder):
-    write(folder / "00000.tar", [("1.txt", b"only words")])
+    write_tar(folder / "00000.tar", [("1.txt", b"only words")])
     shards = Shards(folder, size=40, workers=0)
     assert len(shards.captions) == 24 and "no picture" in str(shards.report)
 
@@ -202,6 +186,6 @@ def test_what_is_not_there_is_told(tmp_path, folder):
         FileNotFoundError, match="1 of 4 shards are not there, the first is .*00003.tar"
     ):
         Shards(str(folder / "{00000..00003}.tar"))
-    write(tmp_path / "nothing" / "empty.tar", [("1.txt", b"only words")])
+    write_tar(tmp_path / "nothing" / "empty.tar", [("1.txt", b"only words")])
     with pytest.raises(ValueError, match="holds no picture with a caption that could be read"):
         Shards(tmp_path / "nothing")

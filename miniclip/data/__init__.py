@@ -26,8 +26,8 @@ __all__ = [
     "coco_captions",
     "folder",
     "labelled",
-    "named_album",
     "load",
+    "named_album",
     "pack",
     "picturebook",
 ]

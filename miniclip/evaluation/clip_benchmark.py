@@ -3,8 +3,8 @@ numbers.
 
 CLIP_benchmark (https://github.com/LAION-AI/CLIP_benchmark) keeps its test sets on the Hugging Face
 hub: pictures in tar files, and beside them the class names and the prompt templates that everyone
-uses. So a model's zero-shot accuracy here (paper 3.1) has to be the one that others measured, but
-for rounding. `python -m miniclip evaluate openai --on clip-benchmark/cifar10 --download` does it.
+uses. So a model's zero-shot accuracy here (paper 3.1) should be the one that others measured.
+`python -m miniclip evaluate openai --on clip-benchmark/cifar10 --download` does it.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def published(model: str, name: str) -> float | None:
 
 def is_benchmark(name: str) -> bool:
     """Whether a name means a set of CLIP_benchmark, on the hub or in a folder."""
-    return name.startswith(f"{OWNER}/") or Path(name, "test").is_dir()
+    return name.startswith(f"{OWNER}/") or any(Path(name).glob("test/*.tar"))
 
 
 @dataclass(frozen=True)
@@ -182,9 +182,13 @@ def evaluate_on(
         data: a set from `open_set`.
         n: how many of its pictures, from the first on; None for all, as in the protocol.
         progress: whether to show a progress bar.
+    Returns:
+        a `Score`, or a `Recall` of a set with captions.
     Raises:
-        ValueError: for a set that is broken, or a class number without a name.
+        ValueError: for a set that is broken, a class number without a name, or an n below 1.
     """
+    if n is not None and n < 1:
+        raise ValueError(f"n is a number of pictures, at least 1, not {n}")
     pictures = islice((sample for shard in data.shards for sample in samples(shard)), n)
     features, told = _embed(model, tqdm(pictures, data.name, disable=not progress))
     if not data.words:

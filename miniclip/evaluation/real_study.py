@@ -1,6 +1,6 @@
 """What models that others have released do on this course's tests: `python -m miniclip study real`.
 
-One file of numbers for each claim of the paper that notebook 09 speaks of: prompts and ensembles
+One file with numbers for each claim of the paper that notebook 09 speaks of: prompts and ensembles
 (3.1.4), style as a shift (3.3), the failures (3.1.5, 6), text on pictures and the modality gap.
 Whoever has the internet can run it and hand in the file; what ships was measured on the models
 that ship. Answers are kept picture by picture, so that models can be compared in pairs.
@@ -35,7 +35,7 @@ UNSEEN = World(nouns="starter", artists="unseen")
 
 
 def hits(right: np.ndarray) -> str:
-    """Right or wrong for each picture, as a string of 1 and 0."""
+    """Right or wrong for each picture, bool (n,), as a string of n characters 1 and 0."""
     return "".join("01"[bool(one)] for one in right)
 
 
@@ -131,6 +131,7 @@ def real(
         except FileNotFoundError as error:
             tqdm.write(f"{name} is left out: {error}")
             continue
+        # A log that was begun keeps its number of pictures.
         parts = claims(model, log.parts["about"]["pictures"], Path(real_root))
         for claim, measure in tqdm(parts.items(), name, disable=not progress):
             # A real set that is not here is left out, and measured when it has come.

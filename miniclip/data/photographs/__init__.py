@@ -95,6 +95,8 @@ def named_album(size: int = SIDE) -> CaptionedImages:
         size: height and width in pixels, 16 to 256.
     Returns:
         a `CaptionedImages` with one more fact, "object", the class of each photo.
+    Raises:
+        ValueError: for a size out of range.
     """
     photos = album(size)
     shown = [_named_in(captions) for captions in photos.captions]

@@ -206,6 +206,8 @@ def study(
     if name not in studies.NAMES:
         raise ValueError(f"there is no study {name!r}; there are {', '.join(studies.NAMES)}")
     log = studies.Log(out or Path(f"{name.replace(' ', '-')}.json"), models)
+    if name == "real" and (seen or precision or models):
+        raise ValueError("the study 'real' trains nothing; leave out --seen, --precision, --models")
     if name == "real":
         real_study.real(log, only or real_study.MODELS)
     elif only:

@@ -361,6 +361,7 @@ def evaluate(
     if on is not None and (images or packed):
         raise ValueError("--on asks for classes, --data and --images for captions; choose one")
     model = checkpoints.load(checkpoint)
+    count = 1000 if pictures is None else pictures
     photos = load_data(images, captions, packed, size=model.config.image_size)
     if on is not None and clip_benchmark.is_benchmark(on):
         found = clip_benchmark.evaluate_on(model, clip_benchmark.open_set(on, download), pictures)
@@ -368,13 +369,18 @@ def evaluate(
         tables = [report.benchmark_table(on, found, known)]
         result = report.benchmark_json(found, known)
     elif on is not None:
-        data = labelled(on, pictures or 1000, model.config.image_size, download=download)
+        data = labelled(on, count, model.config.image_size, download=download)
         scores = benchmarks.ask(model, data, template)
         tables = [report.scores_table(f"Zero-shot with '{template}' on {on}", scores)]
         result = report.scores_json(scores)
     elif photos is None:
         scores, recall = benchmarks.picturebook_scores(
-            model, world_of(nouns, artists), pictures or 1000, template, seed, style
+            model,
+            world_of(nouns, artists),
+            count,
+            template,
+            seed,
+            style,
         )
         title = f"Zero-shot with '{template}', on pictures it never saw"
         tables = [report.scores_table(title, scores), report.recall_table(recall)]
