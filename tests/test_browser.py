@@ -9,7 +9,6 @@ MINICLIP_SCREENSHOTS names, if any.
 """
 
 import ast
-import json
 import os
 import re
 import shutil
@@ -17,7 +16,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -51,6 +49,7 @@ FEWER = {
     "prompt": {'"unseen"), 240,': '"unseen"), 60,'},
     "failure": {"make(n=160,": "make(n=60,"},
 }
+KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 
 
 def names(source, kind):
@@ -67,7 +66,7 @@ def names(source, kind):
 
 
 def part(notebook, words):
-    """A notebook of the cell that contains these words and of the cells whose names it needs."""
+    """The cell that contains these words, and before it the cells whose names it needs."""
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     last = next(number for number, cell in enumerate(cells) if words in cell.source)
     kept, needed = [], set()
@@ -76,9 +75,21 @@ def part(notebook, words):
         if made & needed or not kept:
             kept.insert(0, cell)
             needed |= names(cell.source, ast.Load) - made
-    for cell in kept:
-        cell.outputs, cell.execution_count = [], None
-    return nbformat.v4.new_notebook(cells=kept, metadata=notebook.metadata)
+    return kept
+
+
+def playground():
+    """All parts, one after the other, as one notebook that one kernel runs. Which cell is a part's
+    last: {its name: number among the code cells}."""
+    cells, last = [], {}
+    for name, (stem, words) in PARTS.items():
+        kept = part(nbformat.read(ROOT / "notebooks" / f"{stem}.ipynb", as_version=4), words)
+        for many, few in FEWER.get(name, {}).items():
+            (cell,) = [cell for cell in kept if many in cell.source]
+            cell.source = cell.source.replace(many, few)
+        cells += [nbformat.v4.new_code_cell(cell.source) for cell in kept]
+        last[name] = len(cells) - 1
+    return nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": KERNEL}), last
 
 
 @pytest.fixture(scope="module")
@@ -87,12 +98,7 @@ def lab(tmp_path_factory):
     folder = tmp_path_factory.mktemp("lab")
     forgotten = shutil.ignore_patterns(".ipynb_checkpoints")
     shutil.copytree(ROOT / "notebooks", folder / "notebooks", ignore=forgotten)
-    for name, (stem, words) in PARTS.items():
-        made = part(nbformat.read(ROOT / "notebooks" / f"{stem}.ipynb", as_version=4), words)
-        for many, few in FEWER.get(name, {}).items():
-            (cell,) = [cell for cell in made.cells if many in cell.source]
-            cell.source = cell.source.replace(many, few)
-        nbformat.write(made, folder / "notebooks" / f"{name}.ipynb")
+    nbformat.write(playground()[0], folder / "notebooks" / "playground.ipynb")
     settings = folder / "settings" / "@jupyterlab" / "notebook-extension"
     settings.mkdir(parents=True)  # every cell in the page, seen or not
     (settings / "tracker.jupyterlab-settings").write_text('{"windowingMode": "none"}')
@@ -137,18 +143,6 @@ def browser():
         browser.close()
 
 
-def kernels(server):
-    """The kernels that are running. While one is being shut down, the server may answer 500."""
-    for _ in range(20):
-        try:
-            return json.loads(urllib.request.urlopen(f"{server}/api/kernels").read())
-        except urllib.error.HTTPError as error:
-            if error.code != 500:
-                raise
-            time.sleep(0.5)
-    raise TimeoutError(f"{server} does not say which kernels are running")
-
-
 @pytest.fixture(scope="module")
 def window(browser, lab):
     """JupyterLab in the browser, loaded once, since that takes longer than opening a notebook."""
@@ -160,18 +154,10 @@ def window(browser, lab):
     window.close()
 
 
-@pytest.fixture
-def page(window, lab):
-    """The same with nothing open, and without a kernel afterwards."""
-    yield window
-    # Closing asks whether to save; disposing does not.
-    window.evaluate("() => [...window.jupyterapp.shell.widgets('main')].forEach(w => w.dispose())")
-    for kernel in kernels(lab):
-        address = f"{lab}/api/kernels/{kernel['id']}"  # an unused kernel holds a gigabyte
-        urllib.request.urlopen(urllib.request.Request(address, method="DELETE"), timeout=60)
-
-
 def open_notebook(page, name):
+    """Show a notebook and nothing else."""
+    # Closing asks whether to save; disposing does not.
+    page.evaluate("() => [...window.jupyterapp.shell.widgets('main')].forEach(w => w.dispose())")
     opened = "path => window.jupyterapp.commands.execute('docmanager:open', {path}).then(() => 0)"
     page.evaluate(opened, f"notebooks/{name}.ipynb")
     page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=90_000)
@@ -182,20 +168,21 @@ def assert_no_error(page):
     assert page.locator(f'{error}, .jp-OutputArea-output:has-text("Traceback")').count() == 0
 
 
-def run_all(page, name):
-    """Open a notebook, run all its cells, and wait until the last one is done."""
-    open_notebook(page, name)
+@pytest.fixture(scope="module")
+def play(window):
+    """The playground, run: gives a function from the name of a part to its last cell."""
+    open_notebook(window, "playground")
     first = "document.querySelector('.jp-CodeCell .jp-InputPrompt').innerText"
     for _ in range(10):  # a click that comes before the kernel is connected does nothing
-        page.wait_for_timeout(1500)
-        page.click("text=Run")
-        page.click('.lm-Menu-itemLabel:text-is("Run All Cells")')
+        window.wait_for_timeout(1500)
+        window.click("text=Run")
+        window.click('.lm-Menu-itemLabel:text-is("Run All Cells")')
         try:
-            page.wait_for_function(f"() => /[0-9*]/.test({first})", timeout=5_000)
+            window.wait_for_function(f"() => /[0-9*]/.test({first})", timeout=5_000)
             break
         except playwright.TimeoutError:
             continue
-    page.wait_for_function(
+    window.wait_for_function(
         """() => {
             const prompts = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')];
             const indicator = document.querySelector('.jp-Notebook-ExecutionIndicator');
@@ -204,7 +191,9 @@ def run_all(page, name):
         }""",
         timeout=240_000,
     )
-    assert_no_error(page)
+    assert_no_error(window)
+    last = playground()[1]
+    return lambda name: window.locator(".jp-CodeCell").nth(last[name])
 
 
 def screenshot(page, name):
@@ -213,17 +202,17 @@ def screenshot(page, name):
         page.screenshot(path=str(Path(folder, f"{name}.png")))
 
 
-def wait_for(page, selector, **options):
-    found = page.locator(selector).first
-    found.wait_for(timeout=60_000, **options)
+def wait_for(place, selector):
+    found = place.locator(selector).first
+    found.wait_for(timeout=60_000)
     found.scroll_into_view_if_needed()
     return found
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
-def test_a_notebook_is_shown_as_it_was_saved(page, name):
+def test_a_notebook_is_shown_as_it_was_saved(window, name):
     """Every figure is a picture and no gap, every heading is set, and no cell is wider than the
-    page."""
+    window."""
     notebook = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
     pages = [
         output.data["text/html"]
@@ -232,118 +221,112 @@ def test_a_notebook_is_shown_as_it_was_saved(page, name):
         if "text/html" in output.get("data", {})
     ]
     images = sum(len(re.findall("<img", text)) for text in pages)
-    open_notebook(page, name)
+    open_notebook(window, name)
     drawn = (
         "[...document.querySelectorAll('.jp-OutputArea-output img')]"
         ".filter(image => image.naturalWidth > 9)"
     )
-    page.wait_for_function(f"n => {drawn}.length === n", arg=images, timeout=60_000)
+    window.wait_for_function(f"n => {drawn}.length === n", arg=images, timeout=60_000)
     prose = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     headings = len(re.findall(r"^#{1,3} ", prose, flags=re.M))
-    shown = page.locator(".jp-RenderedMarkdown :is(h1, h2, h3)")
+    shown = window.locator(".jp-RenderedMarkdown :is(h1, h2, h3)")
     playwright.expect(shown).to_have_count(headings, timeout=30_000)
     assert images > 0 and headings > 5
-    assert_no_error(page)
-    screenshot(page, f"{name}-saved")
+    assert_no_error(window)
+    screenshot(window, f"{name}-saved")
 
 
-def test_a_training_draws_its_progress(page):
-    run_all(page, "live")
-    playwright.expect(
-        page.locator(".jupyter-widgets .progress-bar, .widget-hprogress").first
-    ).to_be_attached()
-    assert page.locator('.jp-OutputArea-output img[alt*="pictures seen"]').count() == 1
-    screenshot(page, "live")
+# What there is to play with.
 
 
-def test_a_slider_of_loss_lab_changes_the_loss(page):
-    run_all(page, "loss")
-    number = wait_for(page, '.jupyter-widgets b:has-text("InfoNCE")')
+def test_a_training_draws_its_progress(window, play):
+    cell = play("live")
+    playwright.expect(cell.locator(".progress-bar, .widget-hprogress").first).to_be_attached()
+    assert cell.locator('.jp-OutputArea-output img[alt*="pictures seen"]').count() == 1
+    cell.scroll_into_view_if_needed()
+    screenshot(window, "live")
+
+
+def test_a_slider_of_loss_lab_changes_the_loss(window, play):
+    cell = play("loss")
+    number = wait_for(cell, 'b:has-text("InfoNCE")')
     before = number.inner_text()
-    slider = page.locator('.widget-slider:has-text("temperature") .noUi-handle').first
+    slider = cell.locator('.widget-slider:has-text("temperature") .noUi-handle').first
     slider.focus()
     for _ in range(12):
-        page.keyboard.press("ArrowRight")
+        window.keyboard.press("ArrowRight")
     playwright.expect(number).not_to_have_text(before, timeout=10_000)
-    screenshot(page, "loss-lab")
+    screenshot(window, "loss-lab")
 
 
-def test_scene_lab_draws_another_scene(page):
-    run_all(page, "scene")
-    shown = wait_for(page, ".jupyter-widgets img")
+def test_scene_lab_draws_another_scene(window, play):
+    cell = play("scene")
+    shown = wait_for(cell, ".jupyter-widgets img")
     before = shown.get_attribute("src")
-    page.locator('.widget-dropdown:has-text("place") select').first.select_option("desert")
-    changed = "before => document.querySelector('.jupyter-widgets img').src !== before"
-    page.wait_for_function(changed, arg=before, timeout=10_000)
-    screenshot(page, "scene-lab")
+    cell.locator('.widget-dropdown:has-text("place") select').first.select_option("desert")
+    playwright.expect(shown).not_to_have_attribute("src", before, timeout=10_000)
+    screenshot(window, "scene-lab")
 
 
 @pytest.mark.alone
-def test_search_box_answers_while_one_types(page):
+def test_search_box_answers_while_one_types(window, play):
     """Within a tenth of a second, the slowest left out; three times a tenth is allowed from typing
     to the picture that changes, since the browser and JupyterLab share the two cores."""
-    run_all(page, "search")
-    box, times = wait_for(page, '.widget-text:has-text("find") input'), []
+    cell = play("search")
+    box, times = wait_for(cell, '.widget-text:has-text("find") input'), []
     things = [
         (color, thing)
         for color in ("red", "blue", "green")
         for thing in ("dog", "bus", "hat", "fish")
     ]
-    changed = "before => document.querySelector('.jupyter-widgets img').src !== before"
+    changed = "([box, before]) => box.querySelector('.jupyter-widgets img').src !== before"
+    place = cell.element_handle()
     for text in [
         "a green cactus in the desert",
         *(f"a {color} {thing}" for color, thing in things),
     ]:
-        before = page.locator(".jupyter-widgets img").first.get_attribute("src")
+        before = cell.locator(".jupyter-widgets img").first.get_attribute("src")
         start = time.perf_counter()
         box.fill(text)
-        page.wait_for_function(changed, arg=before, timeout=10_000, polling=5)
+        window.wait_for_function(changed, arg=[place, before], timeout=10_000, polling=5)
         times.append(time.perf_counter() - start)
     print("seconds in the browser:", [round(value, 3) for value in sorted(times)])
-    screenshot(page, "search-box")
+    screenshot(window, "search-box")
     box.fill("")
-    alert = page.locator('[role=alert]:has-text("type some words first")')
+    alert = cell.locator('[role=alert]:has-text("type some words first")')
     playwright.expect(alert).to_be_visible(timeout=10_000)
     assert sorted(times)[int(0.95 * len(times)) - 1] < 0.3
 
 
-def test_prompt_lab_answers_while_one_types_and_says_what_is_wrong(page):
-    run_all(page, "prompt")
-    box = wait_for(page, '.widget-textarea textarea[placeholder="a picture of {}."]')
-    score = page.locator('.jupyter-widgets div:has-text("right on") >> nth=-1')
+def test_prompt_lab_answers_while_one_types_and_says_what_is_wrong(window, play):
+    cell = play("prompt")
+    box = wait_for(cell, '.widget-textarea textarea[placeholder="a picture of {}."]')
+    score = cell.locator('.jupyter-widgets div:has-text("right on") >> nth=-1')
     before = score.inner_text()
     box.fill("a pencil sketch of {}.\nnobody expected {}.")
-    page.wait_for_function("() => document.body.innerText.includes('2 templates')", timeout=10_000)
+    playwright.expect(cell).to_contain_text("2 templates", timeout=10_000)
     assert score.inner_text() != before
     box.fill("no braces")
-    alert = page.locator('[role=alert]:has-text("one pair of braces")')
+    alert = cell.locator('[role=alert]:has-text("one pair of braces")')
     playwright.expect(alert).to_be_visible(timeout=10_000)
     box.fill("a picture of {}.")
-    page.click('button:has-text("keep this try")')
-    page.click('button:has-text("reveal the test score")')
-    cell = page.locator('.jupyter-widgets td:text-is("test")')
-    playwright.expect(cell).to_be_visible(timeout=10_000)
-    assert page.locator('button:has-text("reveal the test score")').is_disabled()
-    with page.expect_file_chooser() as chooser:
-        page.click('button:has-text("your own")')
+    cell.locator('button:has-text("keep this try")').click()
+    cell.locator('button:has-text("reveal the test score")').click()
+    test = cell.locator('.jupyter-widgets td:text-is("test")')
+    playwright.expect(test).to_be_visible(timeout=10_000)
+    assert cell.locator('button:has-text("reveal the test score")').is_disabled()
+    with window.expect_file_chooser() as chooser:
+        cell.locator('button:has-text("your own")').click()
     chooser.value.set_files({"name": "notes.txt", "mimeType": "text/plain", "buffer": b"hello"})
-    alert = page.locator('[role=alert]:has-text("notes.txt is not a picture")')
+    alert = cell.locator('[role=alert]:has-text("notes.txt is not a picture")')
     playwright.expect(alert).to_be_visible(timeout=10_000)
-    screenshot(page, "prompt-lab")
+    screenshot(window, "prompt-lab")
 
 
-def test_failure_lab_shows_the_mistakes_of_another_task(page):
-    run_all(page, "failure")
-    task = wait_for(page, '.widget-dropdown:has-text("task") select')
-    score = page.locator('.jupyter-widgets div:has-text("to look at") >> nth=-1')
-    before = score.inner_text()
+def test_failure_lab_shows_the_mistakes_of_another_task(window, play):
+    cell = play("failure")
+    task = wait_for(cell, '.widget-dropdown:has-text("task") select')
     task.select_option("left and right")
-    page.wait_for_function(
-        "before => ![...document.querySelectorAll('.jupyter-widgets div')]"
-        ".some(div => div.innerText === before)",
-        arg=before,
-        timeout=10_000,
-    )
-    assert "chance 50%" in score.inner_text()
-    assert page.locator('.jupyter-widgets img[alt*="to the left of"]').count() > 0
-    screenshot(page, "failure-lab")
+    playwright.expect(cell).to_contain_text("chance 50%", timeout=10_000)
+    wait_for(cell, '.jupyter-widgets img[alt*="to the left of"]')  # they come after the score
+    screenshot(window, "failure-lab")
