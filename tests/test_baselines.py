@@ -106,6 +106,28 @@ def test_a_captioner_is_a_language_model(data):
     )
 
 
+def test_all_texts_of_a_picture_in_one_row_score_as_each_by_itself(data):
+    torch.manual_seed(0)
+    model = Captioner(baselines._start(data, SMALL, {})).eval()
+    patches = model.read(torch.randn(2, 3, 32, 32))
+    tokens = model.tokenizer(["a bus", "a small red apple on the grass", "tree"], 16)
+    each = [model(patches, text.expand(2, -1)).sum(dim=1) for text in tokens]
+    assert torch.allclose(model.score_all(patches, tokens), torch.stack(each, dim=1), atol=1e-4)
+
+
+def test_calibration_takes_off_what_is_likely_on_any_picture(data, test):
+    """A word a thousand times as frequent as the others is said of everything, until that is taken
+    off."""
+    model, _ = baselines.bag_of_words(data, SMALL, seen=32 * 60, **OPTIONS)
+    apple = int(model.tokenizer(["apple"], 32)[0, 1])
+    with torch.no_grad():
+        model.words.bias[apple] += 12
+    targets = test.facts["object"]
+    plain = evaluate_baseline(model, test, targets, NOUNS)
+    fair = evaluate_baseline(model, test, targets, NOUNS, calibrate=data[:100])
+    assert (plain.predictions == NOUNS.index("apple")).mean() > 0.9 and fair.accuracy > 0.6
+
+
 def test_a_captioner_writes_the_likeliest_token_each_time(data):
     torch.manual_seed(0)
     model, images = Captioner(baselines._start(data, SMALL, {})).eval(), data.images[:3]

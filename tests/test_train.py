@@ -369,6 +369,16 @@ def test_the_learning_rate_rises_falls_and_ends_at_zero():
     )
 
 
+def test_without_decay_the_learning_rate_rises_and_stays(data):
+    rates = [schedule(share, 0.1, "none") for share in np.linspace(0, 1, 101)]
+    assert rates[:11] == [schedule(share, 0.1) for share in np.linspace(0, 0.1, 11)]
+    assert set(rates[10:]) == {1.0}
+    ends = [run(data, recipe=Recipe(batch_size=64, decay=way))[0] for way in ("cosine", "none")]
+    assert not torch.equal(*(model.logit_scale for model in ends))
+    with pytest.raises(ValueError, match="decay is cosine or none, not 'linear'"):
+        Recipe(decay="linear")
+
+
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
 def test_every_weight_has_one_optimizer_and_decay_spares_gains_biases_positions_and_the_temperature(
     optimizer,

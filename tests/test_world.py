@@ -12,6 +12,7 @@ import pytest
 from miniclip.data import CaptionStyle, Scene, Thing, World, load, picturebook
 from miniclip.data.world import COLORS, COMMON, CONCEPTS, PLACES, STARTER, WORDS, article, caption
 from miniclip.data.world.captions import MODEL_NAMES
+from miniclip.data.world.chatter import vocabulary
 from miniclip.data.world.places import shade
 from miniclip.data.world.things import plural
 
@@ -495,6 +496,26 @@ def test_a_drawn_set_is_kept_and_read_like_any_other(tmp_path):
     assert (
         len(coco["images"]) == 20 and len(coco["annotations"]) == 100 and "OpenMoji" in repr(again)
     )
+
+
+def test_chatter_adds_words_that_no_picture_tells():
+    """So many a caption, before and behind what it says anyway, and none that means something."""
+    plain, loud = (
+        picturebook(40, 3, 32, captions=CaptionStyle(chatter=count)).captions for count in (0, 5)
+    )
+    said = {word for texts in plain for text in texts for word in text.lower().strip(".").split()}
+    words = set(vocabulary()[0])
+    names = [text for one in CONCEPTS.values() for text in (one.word, one.kind, *one.synonyms)]
+    names += [*COLORS, *(text for place in PLACES.values() for text in place.phrases)]
+    assert not words & (said | set(" ".join(names).split())) and len(words) > 500
+    for before, after in zip(plain, loud):
+        kept = [word for word in after[0].split() if word not in words]
+        assert " ".join(kept) == before[0] and len(after[0].split()) == len(kept) + 5
+    shares = np.diff([0, *vocabulary()[1]]) / vocabulary()[1][-1]
+    assert shares[0] > 50 * shares[-1]  # a long tail
+    for wrong in (-1, 0.5):
+        with pytest.raises(ValueError, match=f"chatter is a number of words.*not {wrong}"):
+            CaptionStyle(chatter=wrong)
 
 
 def test_shade_goes_towards_white_and_black():

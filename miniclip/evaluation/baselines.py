@@ -7,6 +7,7 @@ a bag of words, and word by word. Taught in notebooks 06 and 07.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -128,9 +129,9 @@ def evaluate_baseline(
         model: the baseline.
         images: uint8 (n, H, W, 3) or a `CaptionedImages`.
         targets, labels, names: as for `zeroshot.evaluate`.
-        calibrate: pictures without labels that are not of the test. The mean score of each class on
-            them is subtracted from its scores, so that a frequent word is not preferred just
-            because it is frequent.
+        calibrate: pictures without labels that are not of the test. What they tell of each class's
+            probability on any picture, log p(class), is subtracted from its scores log p(class |
+            picture), so that a frequent word is not preferred just because it is frequent.
         batch_size: pictures at a time.
     """
 
@@ -149,7 +150,8 @@ def evaluate_baseline(
 
     values = score(images)
     if calibrate is not None:
-        values = values - score(calibrate).mean(dim=0)
+        others = score(calibrate)  # (n, C)
+        values = values - (others.logsumexp(dim=0) - math.log(len(others)))
     predictions = values.argmax(dim=1).numpy()
     hits = int((np.array(list(labels))[predictions] == np.asarray(targets)).sum())
     return Score(
@@ -325,6 +327,24 @@ class Captioner(Baseline):
         sees[:N, :N] = True  # patches see each other; words see the patches and the words before
         return self.words(self.ln_final(self.blocks(x, sees)[:, N:])).float().log_softmax(dim=-1)
 
+    def score_all(self, patches: Tensor, tokens: Tensor) -> Tensor:
+        """Log-probability of each of C texts for each picture: (B, N, D) and (C, T) -> (B, C).
+
+        All texts of a picture stand in one row behind its patches, and see these and themselves,
+        so that the patches are read once and not once for each text.
+        """
+        (B, N, D), (C, T) = patches.shape, tokens[:, :-1].shape
+        texts = self.token_embedding(tokens[:, :-1]) + self.positional_embedding[:T]  # (C, T, D)
+        x = torch.cat([patches, texts.reshape(1, C * T, D).expand(B, -1, -1)], dim=1)
+        earlier = torch.ones(T, T, dtype=torch.bool, device=x.device).tril()
+        sees = torch.zeros(N + C * T, N + C * T, dtype=torch.bool, device=x.device)
+        sees[:, :N] = True
+        sees[N:, N:] = torch.block_diag(*[earlier] * C)
+        said = self.words(self.ln_final(self.blocks(x, sees)[:, N:])).float().log_softmax(dim=-1)
+        right = tokens[:, 1:].reshape(1, C * T, 1).expand(B, -1, -1)
+        found = said.gather(2, right).view(B, C, T) * (tokens[:, 1:] != 0)
+        return found.sum(dim=2)
+
     def forward(self, patches: Tensor, tokens: Tensor) -> Tensor:
         """Log-probabilities of the tokens of each text, without the first: (B, N, D) and (B, T) ->
         (B, T - 1), zero for padding."""
@@ -364,9 +384,7 @@ class Captioner(Baseline):
         tokens = self.tokenizer(sentences, self.config.context_length)
         tokens = trim(tokens, self.config.end_token).to(images.device)
         patches = self.read(images)  # (B, N, D)
-        return torch.stack(
-            [self(picture.expand(len(tokens), -1, -1), tokens).sum(dim=1) for picture in patches]
-        )
+        return torch.cat([self.score_all(picture[None], tokens) for picture in patches])
 
 
 def _start(data: CaptionedImages, preset: str | CLIPConfig, options: dict) -> CLIP:

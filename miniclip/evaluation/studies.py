@@ -8,7 +8,6 @@ to 08.
 from __future__ import annotations
 
 import json
-import os
 import statistics
 from collections.abc import Callable
 from functools import partial
@@ -16,7 +15,6 @@ from pathlib import Path
 
 import torch
 
-from miniclip.checkpoint import save as save_checkpoint
 from miniclip.config import CLIPConfig
 from miniclip.data import CaptionedImages, CaptionStyle, World, picturebook
 from miniclip.device import PRECISIONS
@@ -27,12 +25,13 @@ from miniclip.evaluation.baselines import (
     captioner,
     contrast_of_bags,
     evaluate_baseline,
-    save_baseline,
     supervised,
 )
 from miniclip.evaluation.benchmarks import CHOICE_SEED, TEST_SEED, questions, scorer, single_objects
 from miniclip.evaluation.challenges import CHALLENGES, choose
+from miniclip.evaluation.objectives import compare_objectives
 from miniclip.evaluation.shifts import HOME, WIDE, ask_all, shifted, which_thing
+from miniclip.evaluation.study_log import Log
 from miniclip.model import CLIP
 from miniclip.training.clip import train
 from miniclip.training.recipe import Recipe
@@ -52,38 +51,6 @@ def result(name: str) -> dict:
     if name not in NAMES:
         raise ValueError(f"there is no study {name!r}; there are {', '.join(NAMES)}")
     return json.loads((RESULTS / f"{name.replace(' ', '-')}.json").read_text())
-
-
-class Log:
-    """A JSON file that grows part by part, and a folder for trained models.
-
-    Args:
-        path: the file; a part that it holds already is not measured again.
-        models: the folder, or None if models are not to be kept.
-    """
-
-    def __init__(self, path: Path, models: Path | None = None):
-        self.path, self.models = path, models
-        self.parts = json.loads(path.read_text()) if path.is_file() else {}
-
-    def part(self, name: str, measure: Callable[[], object]):
-        """The result of a part (plain values), measured and written down if it was not before."""
-        if name not in self.parts:
-            self.parts[name] = measure()
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = self.path.with_suffix(".part")
-            temporary.write_text(json.dumps(self.parts, indent=1))
-            os.replace(temporary, self.path)
-        return self.parts[name]
-
-    def keep(self, name: str, model: CLIP | Baseline, study: str) -> None:
-        """Save a trained model with weights in fp16, if models are to be kept."""
-        if self.models is not None:
-            path = self.models / f"{name}.safetensors"
-            if isinstance(model, Baseline):
-                save_baseline(model, path, {"study": study})
-            else:
-                save_checkpoint(model, path, {"study": study}, half=True)
 
 
 OBJECTIVES = {  # name in the result file -> the training, and the name of the checkpoint
@@ -317,6 +284,7 @@ def towers(
 
 STUDIES: dict[str, Callable[..., None]] = {
     "figure 2": figure_2,
+    "objectives": compare_objectives,
     "robustness": robustness,
     "repair": repair,
     "towers": towers,

@@ -43,14 +43,14 @@ def fit(
         take_step: trains on a batch and returns its loss, as `train_step` does.
         optimizers: their learning rates follow the schedule of the recipe.
         loop: the budget, and what happens between two steps.
-        recipe: gives the warm-up.
+        recipe: gives the schedule.
     Returns:
         the history of the loop.
     """
     model.train()
     with loop:
         for step in loop:
-            set_learning_rates(optimizers, schedule(loop.done, recipe.warmup))
+            set_learning_rates(optimizers, schedule(loop.done, recipe.warmup, recipe.decay))
             loop.record(take_step(batches(step)))
     model.eval()
     return loop.history

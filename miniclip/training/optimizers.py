@@ -139,13 +139,16 @@ def set_learning_rates(optimizers: Iterable[torch.optim.Optimizer], share: float
                 group["lr"] = group["peak_lr"] * share
 
 
-def schedule(progress: float, warmup: float) -> float:
+def schedule(progress: float, warmup: float, decay: str = "cosine") -> float:
     """The learning rate, as a share of its peak, when a share `progress` of the budget is spent.
 
-    It rises linearly during `warmup`, then falls along half a cosine to zero (paper 2.5).
+    It rises linearly during `warmup`, then falls along half a cosine to zero (paper 2.5), or stays
+    where it is if `decay` is "none".
     """
     if progress < warmup:
         return max(progress, 1e-3) / warmup
+    if decay == "none":
+        return 1.0
     return 0.5 * (1 + math.cos(math.pi * min(1.0, (progress - warmup) / (1 - warmup))))
 
 

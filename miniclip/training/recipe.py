@@ -24,8 +24,9 @@ class Recipe:
         weight_decay: of both optimizers; gains, biases and positions are spared, as in the paper.
         betas: decay rates of AdamW's two running means.
         eps: added to the root that AdamW divides by.
-        warmup: share of the budget during which the learning rate rises; then it falls along a
-            cosine to zero.
+        warmup: share of the budget during which the learning rate rises.
+        decay: how it falls afterwards: cosine (to zero), or none, with which every moment of a
+            training is the end of a shorter one.
         loss: info_nce or sigmoid; in Python also a function (image_features, text_features,
             logit_scale) -> scalar.
         crop: the smallest share of a picture's area that a random crop keeps; 1 takes the whole
@@ -54,6 +55,7 @@ class Recipe:
     betas: tuple[float, float] = (0.9, 0.98)
     eps: float = 1e-6
     warmup: float = 0.3
+    decay: str = "cosine"
     loss: str | Callable = "info_nce"
     crop: float = 1.0
     flip: bool = False
@@ -74,6 +76,8 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.optimizer not in ("muon", "adamw"):
             raise ValueError(f"optimizer is muon or adamw, not {self.optimizer!r}")
+        if self.decay not in ("cosine", "none"):
+            raise ValueError(f"decay is cosine or none, not {self.decay!r}")
         if not callable(self.loss) and self.loss not in ("info_nce", "sigmoid"):
             raise ValueError(f"loss is info_nce, sigmoid or a function, not {self.loss!r}")
         if self.batch_size < 2:

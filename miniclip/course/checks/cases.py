@@ -8,10 +8,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+SECRET = 0  # the grader sets another number, which no student can know
+
+
+def secret_seed(seed: int) -> int:
+    """Another seed for each grading; the same one while students try out their functions."""
+    return zlib.crc32(f"{SECRET} {seed}".encode()) if SECRET else seed
+
 
 def random_numbers(*shape: int, seed: int = 0) -> Tensor:
-    """Normally distributed numbers that depend on shape and seed alone."""
-    rng = torch.Generator().manual_seed(zlib.crc32(repr((shape, seed)).encode()))
+    """Normally distributed numbers that depend on shape and seed alone (see `secret_seed`)."""
+    key = (shape, secret_seed(seed))
+    rng = torch.Generator().manual_seed(zlib.crc32(repr(key).encode()))
     return torch.randn(*shape, generator=rng)
 
 

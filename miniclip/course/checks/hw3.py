@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from miniclip.course.checks.cases import SMALL, random_numbers
+from miniclip.course.checks.cases import SMALL, random_numbers, secret_seed
 from miniclip.course.checks.judging import Check, Feedback, as_plain, describe
 
 # Six tulips, four roses and two lotuses.
@@ -137,7 +137,7 @@ def _zero_divided(train: np.ndarray, test: np.ndarray, ddof: int = 0):
 
 def _features(n: int, m: int, d: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Random features of n training and m test pictures, (n, d) and (m, d)."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(secret_seed(seed))
     return rng.normal(2, 3, (n, d)), rng.normal(-1, 2, (m, d))
 
 

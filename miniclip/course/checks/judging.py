@@ -29,7 +29,7 @@ class Feedback(Exception):
     """Something is not right; the message is the sentence that the student reads."""
 
 
-class _TooLong(BaseException):
+class TooLong(BaseException):
     """Ends a student's function that does not end. `except Exception` does not catch it."""
 
 
@@ -104,35 +104,14 @@ def require_signature(task: Check, given) -> None:
 def call_with_limit(function: Callable, arguments: tuple, seconds: float):
     """Call a student's function, and raise `Feedback` if it raises or takes too long.
 
-    It runs in a thread of its own: unlike a signal, that works in every notebook and on every
-    system. A thread cannot be ended from outside, but it can look at the clock before each line
-    of the student's code, and so end itself.
+    A function that runs in another process (the grader's `RemoteFunction`) sees to its time
+    itself, and says so by an attribute `limited`.
     """
-    answers: list = []
-    deadline = time.monotonic() + seconds
-
-    def watch(frame: FrameType, event: str, argument: object):
-        """Python calls this before each line, see `sys.settrace`."""
-        if time.monotonic() > deadline:
-            raise _TooLong
-        # A library's own lines are not watched: that would slow them down.
-        return watch if frame.f_code.co_filename == file else None
-
-    def work() -> None:
-        sys.settrace(watch)
-        try:
-            answers.append((function(*arguments), None))
-        except BaseException as error:  # a student's code may raise anything, SystemExit too
-            answers.append((None, error))
-        finally:
-            sys.settrace(None)
-
-    file = getattr(getattr(function, "__code__", None), "co_filename", None)
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    thread.join(seconds + 0.5)
-    result, error = answers[0] if answers else (None, _TooLong())
-    if isinstance(error, _TooLong):
+    if getattr(function, "limited", False):
+        result, error = _outcome(function, arguments)
+    else:
+        result, error = _watched(function, arguments, seconds)
+    if isinstance(error, TooLong):
         raise Feedback(
             f"it had not answered after {seconds:g} seconds. Hint: is there a loop that never ends,"
             " or one over single numbers that a matrix product could replace?"
@@ -150,6 +129,45 @@ def call_with_limit(function: Callable, arguments: tuple, seconds: float):
             f" {' '.join(str(error).split())[:200] or 'without a word'}{_where(function, error)}."
         )
     return result
+
+
+def _outcome(function: Callable, arguments: tuple) -> tuple[object, BaseException | None]:
+    """What a function returns, or raises."""
+    try:
+        return function(*arguments), None
+    except BaseException as error:  # a student's code may raise anything, SystemExit too
+        return None, error
+
+
+def _watched(
+    function: Callable, arguments: tuple, seconds: float
+) -> tuple[object, BaseException | None]:
+    """The outcome of a function that is ended when its time is over.
+
+    It runs in a thread of its own: unlike a signal, that works in every notebook and on every
+    system. A thread cannot be ended from outside, but it can look at the clock before each line
+    of the student's code, and so end itself.
+    """
+    answers: list = []
+    deadline = time.monotonic() + seconds
+
+    def watch(frame: FrameType, event: str, argument: object):
+        """Python calls this before each line, see `sys.settrace`."""
+        if time.monotonic() > deadline:
+            raise TooLong
+        # A library's own lines are not watched: that would slow them down.
+        return watch if frame.f_code.co_filename == file else None
+
+    def work() -> None:
+        sys.settrace(watch)
+        answers.append(_outcome(function, arguments))
+        sys.settrace(None)
+
+    file = getattr(getattr(function, "__code__", None), "co_filename", None)
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(seconds + 0.5)
+    return answers[0] if answers else (None, TooLong())
 
 
 def _where(function: Callable, error: BaseException) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields
 from random import Random
 
 from miniclip.data.world.artists import ARTISTS
+from miniclip.data.world.chatter import chatter
 from miniclip.data.world.places import PLACES
 from miniclip.data.world.scene import Scene, Thing
 from miniclip.data.world.things import PLURALS, UNCOUNTED, article, plural
@@ -89,8 +90,10 @@ class CaptionStyle:
         verb: that an animal or bird by itself is said to be standing, resting, waiting or alone.
         bare: that a caption that would only name its things ("a dog") stays as it is. Otherwise it
             gets a beginning, because people who describe pictures hardly ever write so little.
+        chatter: no probability: how many words a caption has besides, before and behind the rest,
+            that no picture tells (see `chatter.py`).
     Raises:
-        ValueError: for a value outside 0 to 1.
+        ValueError: for a probability outside 0 to 1 or a number of words below 0.
     """
 
     mention: float = 0.8
@@ -109,11 +112,14 @@ class CaptionStyle:
     verb: float = 0.15
     manner: float = 0.0
     bare: float = 0.1
+    chatter: int = 0
 
     def __post_init__(self) -> None:
+        if not (isinstance(self.chatter, int) and self.chatter >= 0):
+            raise ValueError(f"chatter is a number of words, 0 or more, not {self.chatter!r}")
         for item in fields(self):
             value = getattr(self, item.name)
-            if not 0 <= value <= 1:
+            if item.name != "chatter" and not 0 <= value <= 1:
                 raise ValueError(f"{item.name} is a probability from 0 to 1, not {value}")
 
 
@@ -199,7 +205,11 @@ def caption(scene: Scene, rng: Random, style: CaptionStyle = CaptionStyle()) -> 
         text = " ".join([text, *where[1:]])
     else:
         text = " ".join([*([lead] if lead else []), subject, *where])
-    return text[0].upper() + text[1:] + "." if rng.random() < 0.5 else text
+    text = text[0].upper() + text[1:] + "." if rng.random() < 0.5 else text
+    if not style.chatter:
+        return text
+    words, before = chatter(style.chatter, rng), rng.randint(0, style.chatter)
+    return " ".join([*words[:before], text, *words[before:]])
 
 
 def _subject(

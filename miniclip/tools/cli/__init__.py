@@ -37,12 +37,20 @@ def grade(
         Path | None,
         typer.Option(help="Folder of the solutions; by default the homework of this project."),
     ] = None,
+    isolate: Annotated[
+        bool,
+        typer.Option(
+            "--isolate",
+            help="Run students' code in a sandbox without a network, which sees neither solutions "
+            "nor other submissions (Linux, with bubblewrap).",
+        ),
+    ] = False,
 ) -> None:
-    """Grade a folder of homework, a process for each submission: it runs what students wrote, so
-    do it where nothing can be lost."""
+    """Grade a folder of homework. It runs what students wrote, in a process for each submission:
+    isolate it, or do it where nothing can be lost."""
     from miniclip.course.grading import grade as grade_all
 
-    grades = grade_all(folder, out, timeout, solutions)
+    grades = grade_all(folder, out, timeout, solutions, isolate=isolate)
     console.print(
         f"{len(grades)} submissions; their points are in {out}", markup=False, highlight=False
     )

@@ -172,7 +172,10 @@ def _answers() -> tuple[dict, Table]:
 
 def study(
     name: Annotated[
-        str, typer.Argument(help="'figure 2', 'robustness', 'repair', 'towers' or 'real'.")
+        str,
+        typer.Argument(
+            help="'figure 2', 'objectives', 'robustness', 'repair', 'towers' or 'real'."
+        ),
     ],
     out: Annotated[
         Path | None,
@@ -193,14 +196,16 @@ def study(
     only: Annotated[
         list[str] | None,
         typer.Option(
-            help="With real: a model to measure; give it again for another. By default all that "
-            "python -m miniclip models lists, as far as they can be had."
+            help="A part of it, and again for another; by default all. With real: a model of those "
+            "that python -m miniclip models lists. With objectives: a condition, such as plain; "
+            "several processes can write one file, each a condition of its own."
         ),
     ] = None,
 ) -> None:
-    """Run one of the long comparisons of trainings: the three objectives of the paper's Figure 2,
-    robustness under shift, captions that count, or two image towers. 'real' trains nothing: it
-    measures what notebook 09 looks at on released models."""
+    """Run one of the long comparisons of trainings: the objectives of the paper's Figure 2 ('figure
+    2', and 'objectives' for captions that say more and more that no picture tells), robustness
+    under shift, captions that count, or two image towers. 'real' trains nothing: it measures what
+    notebook 09 looks at on released models."""
     from miniclip.evaluation import real_study, studies
 
     if name not in studies.NAMES:
@@ -210,10 +215,13 @@ def study(
         raise ValueError("the study 'real' trains nothing; leave out --seen, --precision, --models")
     if name == "real":
         real_study.real(log, only or real_study.MODELS)
-    elif only:
-        raise ValueError("--only names released models, which the study 'real' alone looks at")
     else:
-        studies.STUDIES[name](log, **({"seen": seen} if seen else {}), precision=precision)
+        options = {"seen": seen} if seen else {}
+        if only and name != "objectives":
+            raise ValueError("--only is for the studies 'real' and 'objectives'; leave it out")
+        if only:
+            options["only"] = only
+        studies.STUDIES[name](log, **options, precision=precision)
     console.print(f"The result is in {log.path}", markup=False, highlight=False)
 
 
