@@ -15,6 +15,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 import miniclip
 from miniclip import CLIPConfig, Scene, Thing
+from miniclip.course import grading
 from miniclip.course.checks import CHECKS, cases, judge
 from miniclip.course.grading import grade, student_version
 from miniclip.course.grading.values import (
@@ -407,6 +408,27 @@ def test_a_changed_solution_ends_the_grading(tmp_path, limit):
     hand_in(tmp_path, {"vandal": submission(more=f"open({str(path)!r}, 'w').write('mine')")})
     with pytest.raises(RuntimeError, match="while vandal was graded, files of the package or of"):
         graded_by_name(tmp_path, limit)
+    assert "vandal,small," in (tmp_path / "grades.csv").read_text()  # what was done is kept
+
+
+@pytest.mark.parametrize(
+    "source, found",
+    [
+        ("from miniclip import info_nce as mine", "info_nce"),
+        ("import miniclip.loss.info_nce", "info_nce"),
+        ("miniclip.info_nce(a, b, c)", "info_nce"),
+        ("getattr(miniclip, 'info_nce')", "info_nce"),
+        ("from miniclip.loss import *", "import *"),
+        ("%time miniclip.info_nce(a, b, c)", ""),
+        ("%%time\nminiclip.info_nce(a, b, c)", "info_nce"),
+        ("def info_nce(a, b, c):\n    'The loss info_nce.'\n    return info_nce", ""),
+        ("this is no program", ""),
+    ],
+)
+def test_forbidden_names_are_found_where_they_are_taken(source, found):
+    """One's own function may have such a name. (In a string of code it is not found; the package's
+    function raises an error there.)"""
+    assert grading._uses(source, ["info_nce"]) == found and grading._uses(source, []) == ""
 
 
 def test_who_is_isolated_sees_no_solution_and_writes_nowhere(tmp_path, limit):

@@ -75,7 +75,11 @@ def test_a_study_runs_writes_what_ships_part_by_part_and_keeps_its_models(name, 
     models = {path.stem for path in tmp_path.glob("*.safetensors")}
     assert models == MODELS[name]
     shipped = studies.result(name)  # has the same parts with the same columns, from long runs
-    assert set(log.parts) <= set(shipped) and (name in SHORTER or len(log.parts) == len(shipped))
+    if name == "objectives":  # it goes on for hours: what ships is what there is up to now
+        trained = [part for part in trained if part in shipped]
+    else:
+        assert set(log.parts) == set(shipped)
+    assert trained
     for part in trained:
         seen = [row["seen"] for row in shipped[part]]
         assert (

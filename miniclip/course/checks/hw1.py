@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 
@@ -79,6 +80,41 @@ def _sigmoid(
 def _unstable_logsigmoid(x: Tensor) -> Tensor:
     """-log sigmoid(x), which becomes infinite where the sigmoid is rounded to 0."""
     return -torch.log(torch.sigmoid(x))
+
+
+# Parts of InfoNCE that go wrong, for hints about two mistakes at once.
+WRONG_COSINES = {
+    "the vectors come in any length and have to be normalised first": lambda i, t: i @ t.T,
+    "the length of a vector is over its row, and yours is over the columns": lambda i, t: (
+        unit_vectors(i, 0) @ unit_vectors(t, 0).T
+    ),
+}
+WRONG_LOGITS = {
+    "a temperature divides, and yours multiplies": lambda x, tau: x * tau,
+    "the temperature makes no difference to yours": lambda x, tau: x,
+}
+WRONG_LOSSES = {
+    "each text has to find its picture, too": lambda x: F.cross_entropy(x, _diagonal(x)),
+    "each picture has to find its text, too": lambda x: F.cross_entropy(x.T, _diagonal(x)),
+    "the two directions are averaged and not added": lambda x: 2 * _nce(x),
+    "the loss is a mean over the batch and not the sum": lambda x: len(x) * _nce(x),
+}
+
+
+def _two_mistakes() -> dict[str, list[Callable]]:
+    """Functions with a mistake in two of the parts, by the hint that names both."""
+    right = _cosines, lambda x, tau: x / tau, _nce
+    parts = [
+        [("", one), *wrong.items()]
+        for one, wrong in zip(right, (WRONG_COSINES, WRONG_LOGITS, WRONG_LOSSES))
+    ]
+    found = {}
+    for (a, cosines), (b, logits), (c, loss) in itertools.product(*parts):
+        mistakes = [hint for hint in (a, b, c) if hint]
+        if len(mistakes) == 2:
+            both = lambda i, t, tau, f=cosines, g=logits, h=loss: h(g(f(i, t), tau))
+            found[f"two things at once: {mistakes[0]}; and {mistakes[1]}"] = [both]
+    return found
 
 
 # In the short functions below, i and t are image and text vectors, s cosines (or a scale),
@@ -211,6 +247,7 @@ HW1 = {
                 ),
                 _on(lambda x: -(x.softmax(1).log().diag() + x.softmax(0).log().diag()).mean() / 2),
             ],
+            **_two_mistakes(),
         },
     ),
     "hw1.gradient": Check(

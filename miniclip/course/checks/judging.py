@@ -120,8 +120,7 @@ def call_with_limit(function: Callable, arguments: tuple, seconds: float):
         raise error
     if isinstance(error, NotImplementedError):
         raise NotWritten(
-            "it is not written yet: put your code where it says so, in the place of `raise"
-            " NotImplementedError()`."
+            "it is not written yet: replace `raise NotImplementedError()` by your code."
         )
     if error is not None:
         raise Feedback(

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import nbformat
+from IPython.core.inputtransformer2 import TransformerManager
 from nbformat import NotebookNode
 
 from miniclip.course.checks import cases
@@ -108,9 +109,12 @@ def grade(
             if fingerprint(package) != copied:  # the next one gets a new copy
                 copy_package(package)
             if fingerprint(PACKAGE, solutions) != before:
+                if out is not None:
+                    write_csv(grades, out)
                 raise RuntimeError(
                     f"while {name} was graded, files of the package or of the solutions changed;"
-                    " install it again before you go on, and look at that submission"
+                    " install it again before you go on, and look at that submission; the grades up"
+                    " to it are kept"
                 )
             if progress:
                 print(
@@ -362,19 +366,30 @@ def _names(source: str, kind: type) -> set[str]:
 def _uses(source: str, forbidden: list[str]) -> str:
     """The first of the forbidden names that a source takes from a module or writes as a string, or
     "". A name of its own, such as a function that is to be written, may be one of them."""
-    with contextlib.suppress(SyntaxError):
-        for node in ast.walk(ast.parse(source)):
-            names = []
-            if isinstance(node, ast.Attribute):
-                names = [node.attr]
-            elif isinstance(node, (ast.Import, ast.ImportFrom)):
-                parts = [getattr(node, "module", None) or ""]
-                parts += [alias.name for alias in node.names]
-                names = [name for part in parts for name in part.split(".")]
-                names = ["import *" if name == "*" else name for name in names]
-            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-                names = [node.value]
-            for name in names:
-                if forbidden and (name in forbidden or name == "import *"):
-                    return name
+    if not forbidden:
+        return ""
+    try:
+        tree = ast.parse(TransformerManager().transform_cell(source))  # without magics (%%time)
+    except SyntaxError:  # then it does not run either
+        return ""
+    for node in ast.walk(tree):
+        for name in _taken(node):
+            if name in forbidden or name == "*":
+                return "import *" if name == "*" else name
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "run_cell_magic":
+            inside = node.args[-1]
+            if isinstance(inside, ast.Constant) and (name := _uses(str(inside.value), forbidden)):
+                return name
     return ""
+
+
+def _taken(node: ast.AST) -> list[str]:
+    """The names that a part of a program takes from elsewhere, or may look up by a string."""
+    if isinstance(node, ast.Attribute):
+        return [node.attr]
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return [node.value]
+    if isinstance(node, (ast.Import, ast.ImportFrom)):
+        parts = [getattr(node, "module", None) or "", *(alias.name for alias in node.names)]
+        return [name for part in parts for name in part.split(".")]
+    return []
