@@ -130,7 +130,7 @@ def compare_objectives(
     for name in only or CONDITIONS:
         _compare(log, name, CONDITIONS[name], seen, pictures, tests, precision, rates, seeds)
     about = {"test pictures": tests, "precision": precision or "fp32"}
-    timed = partial(speeds, pictures=min(pictures, 320))
+    timed = partial(speeds, pictures=max(128, min(pictures, 320)))
     log.part("about", lambda: about | {"seconds for 1,000 pictures": timed()})
 
 

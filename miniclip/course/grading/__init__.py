@@ -206,9 +206,13 @@ def _grade_one(
         sum(points.values()),
         sum(float(one.points) for one in marks if one.grade and one.solution),
     )
-    with Session(package, timeout, hidden) as session, _in_empty_folder():
-        run = _Run(original, written, session)
-        run.all()
+    try:
+        with Session(package, timeout, hidden) as session, _in_empty_folder():
+            run = _Run(original, written, session)
+            run.all()
+    except Ended as reason:  # before it was ready
+        result.wrong.append(f"it could not be graded: {reason}")
+        return result
     result.points |= {check: points[check] for check in run.passed}
     result.wrong += run.wrong
     return result

@@ -31,6 +31,7 @@ from miniclip.course.grading.student import receive, send
 from miniclip.course.grading.values import CannotCross, put_together, take_apart
 
 PACKAGE = Path(__file__).parents[2]
+START = 120.0  # seconds that a process may take until it is ready
 LONGEST = 500_000_000  # bytes of a message
 # What a student's process gets in the place of the checks.
 NO_CHECKS = '''"""The checks are made in another process."""
@@ -104,17 +105,20 @@ class Session:
 
     Args:
         package: a folder with a copy of the package, see `copy_package`.
-        timeout: seconds for all that it does together; a single request may take half of it.
+        timeout: seconds for all that it does together, its start left out; a single request may
+            take half of it.
         hidden: folders that it must not see, by bubblewrap; None for a process that is not
             isolated.
     """
 
     def __init__(self, package: Path, timeout: float, hidden: Sequence[Path] | None = None):
         self.package, self.timeout, self.hidden = package, timeout, hidden
-        self.deadline = time.monotonic() + timeout
+        self.deadline = float("inf")  # set when the process is ready
         self.waits = False  # whether an answer has not been waited for
+        self.over = False  # whether the process has ended
+        self.writing = threading.Lock()
         self.kept: list = []  # functions and models of this process that the student's may call
-        self.answers: queue.Queue = queue.Queue()
+        self.answers: queue.Queue = queue.Queue(maxsize=1000)
 
     def __enter__(self) -> Session:
         self.folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
@@ -137,14 +141,21 @@ class Session:
             start_new_session=True,
         )
         threading.Thread(target=self._listen, daemon=True).start()
+        try:
+            self.give({})
+        except Ended:
+            self.__exit__()
+            raise
+        self.deadline = time.monotonic() + self.timeout
         return self
 
-    def __exit__(self, kind, error, traceback) -> None:
+    def __exit__(self, *error) -> None:
         self.kill()
         self.folder.cleanup()
 
     def kill(self) -> None:
         """End the process and what it has started."""
+        self.over = True
         if os.name == "posix":
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.process.pid, signal.SIGKILL)
@@ -163,7 +174,7 @@ class Session:
         """Write in a thread, since a process that does not read would hold this one up."""
 
         def write() -> None:
-            with contextlib.suppress(OSError, ValueError):
+            with self.writing, contextlib.suppress(OSError, ValueError):
                 send(self.process.stdin, message)
 
         threading.Thread(target=write, daemon=True).start()
@@ -180,7 +191,7 @@ class Session:
         if self.waits:
             with contextlib.suppress(Exception, TooLong):
                 self.end()
-        if self.process.poll() is not None and self.answers.empty():
+        if self.over:
             raise Ended("its process ended")
 
     def end(self, seconds: float = float("inf")):
@@ -194,7 +205,9 @@ class Session:
             Exception: what the student's code raised, under the name that it had there.
         """
         self.waits = False
-        allowed = min(seconds, self.timeout / 2, self.deadline - time.monotonic())
+        is_starting = self.deadline == float("inf")
+        most = START if is_starting else self.timeout / 2
+        allowed = min(seconds, most, self.deadline - time.monotonic())
         until = time.monotonic() + allowed
         while True:
             try:
@@ -203,12 +216,14 @@ class Session:
                 self._interrupt()
                 raise TooLong(f"it was stopped after {max(0, int(allowed))} seconds") from None
             if answer is None:
+                self.over = True
                 raise Ended("its process ended")
             if answer[0] != "ask":
                 break
             start = time.monotonic()
             self._send(self._answer(*answer[1:]))
-            until += time.monotonic() - start  # that was no time of the student's
+            spent = time.monotonic() - start  # that was no time of the student's
+            until = min(until + spent, self.deadline)
         if answer[0] == "ok":
             return answer[1]
         _, name, text, line = answer

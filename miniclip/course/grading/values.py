@@ -1,7 +1,7 @@
 """Values that cross from one process to the other without being believed.
 
 What a student's process sends must not run anything in the teacher's. So nothing is pickled:
-values are taken apart into numbers, strings, lists, dicts and tensors, which `torch.load` reads
+values are taken apart into numbers, strings, lists, dicts and tensors, which PyTorch reads
 with `weights_only=True`, and are put together again by the classes named here.
 """
 
