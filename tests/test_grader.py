@@ -2,6 +2,7 @@
 
 import copy
 import csv
+import inspect
 from pathlib import Path
 
 import nbformat
@@ -15,6 +16,7 @@ from miniclip import CLIPConfig, Scene, Thing
 from miniclip.course import grading
 from miniclip.course.checks import CHECKS, cases, judge
 from miniclip.course.grading import grade, student_version
+from miniclip.course.grading.session import Ended, Session, copy_package
 from miniclip.course.grading.values import (
     CannotCross,
     from_bytes,
@@ -275,6 +277,16 @@ for module in list(sys.modules.values()):
 for thing in gc.get_objects():
     if type(thing) is dict and "passed" in thing:
         thing["passed"] = ["cosines", "nce"]"""
+LIES = """import gc
+student = next(one for one in gc.get_objects() if type(one).__name__ == "Student")
+honest = type(student)._values
+def lies(self, names):
+    answer = honest(self, names)
+    number = self._keep(lambda *a: True)
+    yes = {"kind": "function", "of": number, "name": "check", "parameters": None}
+    answer["values"] |= {"check": yes, "measure": yes}
+    return answer
+type(student)._values = lies"""
 ALWAYS = """class Always(int):
     __eq__ = __le__ = __ge__ = lambda self, other: True
     __ne__ = __lt__ = __gt__ = lambda self, other: False
@@ -347,10 +359,10 @@ CHEATS = {  # what is written in which cell -> the checks that it must not pass
     ),
     "patches": (
         {
-            "code": PATCHES,
+            "code": f"{LIES}\n{PATCHES}",
             "loss": AGREES,
             "more": ALWAYS,
-            "choice": f"{FRAMES}\nmeasure = abs\nbest = claimed = 0",
+            "choice": f"{FRAMES}\n{LIES}\nmeasure = abs\nbest = claimed = 0",
         },
         "cosines secret best honest nce slope",
     ),
@@ -441,6 +453,44 @@ def test_who_is_isolated_sees_no_solution_and_writes_nowhere(tmp_path, limit):
         pytest.skip(str(error))
     assert found.points == ALL and "was stopped after" in found.wrong[0]
     assert not (tmp_path / "mark").exists()
+
+
+def test_functions_of_a_student_can_be_used_from_here(tmp_path):
+    """With their signature, with functions as arguments that call back, and with gradients; what
+    they do to their arguments shows in checks alone."""
+    source = """
+def spoil(x, power=2):
+    x[0] = 7
+    return x ** power
+
+def through(f, x):
+    return f(f(x)) + 1
+
+def inner(x):
+    return 10 * x
+
+def wrong(x):
+    return undefined
+"""
+    with Session(copy_package(tmp_path), 60) as session:
+        session.run(source)
+        found, problems = session.values(["spoil", "through", "inner", "wrong", "nothing"])
+        assert found.keys() == {"spoil", "through", "inner", "wrong"} and not problems
+        spoil, x = found["spoil"], np.array([1.0, 2.0])
+        assert str(inspect.signature(spoil)) == "(x, power=None)"
+        assert spoil(x, power=3).tolist() == [343, 8] and x.tolist() == [1, 2]
+        assert spoil.try_out(x).tolist() == [49, 4] and x.tolist() == [7, 2]
+        assert found["through"](lambda value: found["inner"](value) - 1, 2) == 190
+        x = torch.tensor([1.0, 2.0], requires_grad=True)
+        session.run("def loss(x, scale):\n    return scale * (x ** 2).sum()")
+        (5 * session.values(["loss"])[0]["loss"](x, 3.0)).backward()
+        assert x.grad.tolist() == [30, 60]
+        with pytest.raises(Exception, match="name 'undefined' is not defined, in the line `return"):
+            found["wrong"](1)
+        with pytest.raises(Ended, match="its process ended"):
+            session.run("import os; os._exit(0)")
+        with pytest.raises(Ended):
+            spoil(np.ones(2))
 
 
 @pytest.mark.parametrize(

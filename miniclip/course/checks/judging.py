@@ -105,10 +105,10 @@ def call_with_limit(function: Callable, arguments: tuple, seconds: float):
     """Call a student's function, and raise `Feedback` if it raises or takes too long.
 
     A function that runs in another process (the grader's `RemoteFunction`) sees to its time
-    itself, and says so by an attribute `limited`.
+    itself, and has a method `try_out` for this.
     """
-    if getattr(function, "limited", False):
-        result, error = _outcome(function, arguments)
+    if hasattr(function, "try_out"):
+        result, error = _outcome(function.try_out, arguments)
     else:
         result, error = _watched(function, arguments, seconds)
     if isinstance(error, TooLong):

@@ -264,12 +264,15 @@ class Session:
         """Variables of the student: those that can be had, and why others cannot."""
         self.begin("values", names)
         answer = self.end()
-        found, problems = {}, dict(answer["problems"])
-        for name, plain in answer["values"].items():
-            try:
-                found[name] = self._put(plain)
-            except Exception as error:  # a scene that cannot be, weights that do not fit
-                problems[name] = f"{name} cannot be used: {error}"
+        found, problems = {}, {}
+        for name in names:  # and nothing that was not asked for
+            if name in answer["problems"]:
+                problems[name] = str(answer["problems"][name])[:200]
+            elif name in answer["values"]:
+                try:
+                    found[name] = self._put(answer["values"][name])
+                except Exception as error:  # a scene that cannot be, weights that do not fit
+                    problems[name] = f"{name} cannot be used: {error}"
         return found, problems
 
     def give(self, values: dict) -> None:
@@ -287,14 +290,12 @@ class Session:
     def _put(self, plain):
         return put_together(plain, lambda remote: RemoteFunction(self, remote))
 
-    def call(self, number: int, arguments: tuple, named: dict):
-        """Call a function of the student; what it changes in its arguments changes here."""
+    def call(self, number: int, arguments: tuple, named: dict) -> tuple:
+        """Call a function of the student: what it gives, and its arguments as they are then."""
         parts = [self._apart(one) for one in (arguments, named)]
         self.begin("call", number, *parts)
-        result, after = (self._put(part) for part in self.end(SECONDS))
-        for before, now in zip(arguments, after):
-            _change(before, now)
-        return result
+        result, after = self.end(SECONDS)
+        return self._put(result), self._put(after)
 
     def gradient(self, number: int, arguments: tuple) -> tuple[Tensor, list[Tensor]]:
         """A scalar result of a student's function, and its gradients by the tensors that it was
@@ -334,8 +335,6 @@ class RemoteFunction:
         plain: what `take_apart` said of it: its number, name and parameters.
     """
 
-    limited = True  # a call ends by itself after `SECONDS`
-
     def __init__(self, session: Session, plain: dict):
         self.session, self.number = session, int(plain["of"])
         self.__name__ = str(plain.get("name", "function"))
@@ -354,7 +353,14 @@ class RemoteFunction:
         )
         if wanted and not named:
             return _Through.apply(self, *arguments)
-        return self.session.call(self.number, arguments, named)
+        return self.session.call(self.number, arguments, named)[0]
+
+    def try_out(self, *arguments):
+        """Call it with arguments that may be spoilt: what it changes in them changes here, too."""
+        result, after = self.session.call(self.number, arguments, {})
+        for before, now in zip(arguments, after):
+            _change(before, now)
+        return result
 
     def __deepcopy__(self, memo: dict) -> RemoteFunction:
         return self
