@@ -212,6 +212,8 @@ def main() -> None:
     os.dup2(nowhere, 0)
     os.dup2(nowhere, 1)
     sys.stdin = open(os.devnull)
+    # A job in the background of a shell starts with interrupts ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     Student(requests, answers).serve()
 
 
