@@ -83,12 +83,12 @@ def test_a_study_runs_writes_what_ships_part_by_part_and_keeps_its_models(name, 
     for part in trained:
         seen = [row["seen"] for row in shipped[part]]
         assert (
-            len(seen) >= 9
+            len(seen) >= (9 if name == "objectives" else 10)
             and seen == sorted(seen)
             and seen[-1] >= 20_000
             and set(log.parts[part][0]) == set(shipped[part][0])
         )
-    for model in models & set(checkpoint.SHIPPED):
+    for model in models if name != "objectives" else ():  # none of its models ships yet
         assert (
             checkpoint.read(checkpoint.SHIPPED[model])[0].config.image_size
             == checkpoint.read(tmp_path / f"{model}.safetensors")[0].config.image_size
@@ -109,7 +109,8 @@ def test_a_study_runs_writes_what_ships_part_by_part_and_keeps_its_models(name, 
 def test_an_unknown_study_is_named():
     with pytest.raises(
         ValueError,
-        match="there is no study 'figure 3'; there are figure 2, objectives, robustness, repair,",
+        match="there is no study 'figure 3'; there are figure 2, objectives, robustness, repair,"
+        " towers, real",
     ):
         studies.result("figure 3")
 

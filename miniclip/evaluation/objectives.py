@@ -1,5 +1,5 @@
-"""The paper's Figure 2 with its causes as knobs: four ways to learn from captions, in worlds whose
-captions say more and more that no picture tells, and with more and more rivals in a batch.
+"""The paper's Figure 2 (section 2.3) with possible causes as knobs: four ways to learn from
+captions, where these say more that no picture tells; a batch can have more pictures, or rivals.
 
 `python -m miniclip study objectives` trains, and resumes where it was stopped.
 """

@@ -19,17 +19,14 @@ from miniclip.config import CLIPConfig
 from miniclip.data import CaptionedImages, CaptionStyle, World, picturebook
 from miniclip.device import PRECISIONS
 from miniclip.evaluation.baselines import (
-    Baseline,
-    Captioner,
     bag_of_words,
     captioner,
     contrast_of_bags,
-    evaluate_baseline,
     supervised,
 )
 from miniclip.evaluation.benchmarks import CHOICE_SEED, TEST_SEED, questions, scorer, single_objects
 from miniclip.evaluation.challenges import CHALLENGES, choose
-from miniclip.evaluation.objectives import compare_objectives
+from miniclip.evaluation.objectives import compare_objectives, naming
 from miniclip.evaluation.shifts import HOME, WIDE, ask_all, shifted, which_thing
 from miniclip.evaluation.study_log import Log
 from miniclip.model import CLIP
@@ -94,13 +91,13 @@ def figure_2(
         return [{key: row[key] for key in ("seen", "loss", "object")} for row in history.rows]
 
     def compare_rates(objective: str) -> dict[str, float]:
-        options = {"seen": seen // 4, "eval_fn": _naming(choice, spare), "eval_at": 1}
+        options = {"seen": seen // 4, "eval_fn": naming(choice, spare), "eval_at": 1}
         return {str(lr): run(objective, lr, **options)[-1]["object"] for lr in LEARNING_RATES}
 
     for objective, (_, name) in OBJECTIVES.items():
         rates = log.part(f"{objective}, rates", partial(compare_rates, objective))
         best = float(max(rates, key=rates.get))
-        options = {"seen": seen, "eval_fn": _naming(test, spare), "eval_at": LOOKS}
+        options = {"seen": seen, "eval_fn": naming(test, spare), "eval_at": LOOKS}
         log.part(objective, partial(run, objective, best, name, **options))
     log.part(
         "about",
@@ -110,30 +107,6 @@ def figure_2(
             "precision": precision or "fp32",
         },
     )
-
-
-def _naming(
-    pictures: CaptionedImages, spare: CaptionedImages
-) -> Callable[[CLIP | Baseline], dict[str, float]]:
-    """What measures how well a model of any objective names the thing in each picture.
-
-    Args:
-        pictures: the test pictures.
-        spare: pictures without labels, to measure what a baseline scores on any picture.
-    Returns:
-        a function of a model to {"object": accuracy}.
-    """
-    q = questions(pictures)["object"]
-
-    def score(model: CLIP | Baseline) -> dict[str, float]:
-        if isinstance(model, Baseline):
-            names = q.names if isinstance(model, Captioner) else q.labels
-            found = evaluate_baseline(model, pictures, q.targets, q.labels, names, calibrate=spare)
-        else:
-            found = evaluate(model, pictures, q.targets, q.labels, "a picture of {}.", q.names)
-        return {"object": found.accuracy}
-
-    return score
 
 
 def robustness(
