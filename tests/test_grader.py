@@ -4,6 +4,8 @@ import copy
 import csv
 import inspect
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
@@ -17,7 +19,7 @@ from miniclip import CLIPConfig, Scene, Thing
 from miniclip.course import grading
 from miniclip.course.checks import CHECKS, cases, judge
 from miniclip.course.grading import grade, student_version
-from miniclip.course.grading.session import Ended, Session, copy_package
+from miniclip.course.grading.session import Ended, Session, copy_package, isolation
 from miniclip.course.grading.values import (
     CannotCross,
     from_bytes,
@@ -458,6 +460,22 @@ def test_who_is_isolated_sees_no_solution_and_writes_nowhere(tmp_path, limit):
         pytest.skip(str(error))
     assert found.points == ALL and "was stopped after" in found.wrong[0]
     assert not (tmp_path / "mark").exists()
+
+
+def test_python_may_lie_in_a_hidden_folder(tmp_path, monkeypatch):
+    """As in a virtual environment in /tmp, or beside submissions; solutions in it are hidden."""
+    for name in ("python/lib/miniclip/solution", "python/lib/module", "submission", "work/own"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / "python"))
+    hidden = [tmp_path / "python/lib/miniclip", tmp_path]
+    try:
+        command = isolation(tmp_path / "work", Path(__file__).parent, hidden)
+    except OSError as error:
+        pytest.skip(str(error))
+    looked = subprocess.run([*command, "find", tmp_path, "-type", "f"], capture_output=True)
+    seen = {str(Path(name).relative_to(tmp_path)) for name in looked.stdout.decode().split()}
+    assert seen == {"python/lib/module", "work/own"}
 
 
 def test_functions_of_a_student_can_be_used_from_here(tmp_path):

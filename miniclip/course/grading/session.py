@@ -78,10 +78,12 @@ def isolation(folder: Path, package: Path, hidden: Sequence[Path]) -> list[str]:
         OSError: if there is no bubblewrap, or if it is not allowed to work here.
     """
     command = ["bwrap", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
-    command += ["--unshare-all", "--die-with-parent", "--tmpfs", tempfile.gettempdir()]
-    for place in hidden:
-        if place.is_dir():
-            command += ["--tmpfs", str(place.resolve())]
+    command += ["--unshare-all", "--die-with-parent"]
+    shown = {Path(sys.prefix), Path(sys.base_prefix)}  # Python may lie in a folder that is hidden
+    for place in sorted({*shown, Path(tempfile.gettempdir()), *hidden}, key=lambda p: len(p.parts)):
+        if place.is_dir():  # the outer ones first: what comes later lies upon them
+            where = str(place.resolve())
+            command += ["--ro-bind", where, where] if place in shown else ["--tmpfs", where]
     command += ["--ro-bind", str(package), str(package), "--bind", str(folder), str(folder)]
     command += ["--chdir", str(folder)]
     tried = shutil.which("bwrap") and subprocess.run([*command, "true"], capture_output=True)
