@@ -63,11 +63,22 @@ class Attention(nn.Module):
         `mask` (..., Q, N) is True where a query may look; None lets every query see every token.
         The result is (B, Q, D).
         """
-        q, k, v = self.query(queries), self.key(tokens), self.value(tokens)
-        # Split the width among the heads: (B, Q, D) to (B, H, Q, D/H), and N in place of Q.
-        q, k, v = (x.unflatten(-1, (self.heads, -1)).transpose(1, 2) for x in (q, k, v))
+        q, k, v = map(self.split, (self.query(queries), self.key(tokens), self.value(tokens)))
         x = attend(q, k, v, mask)  # (B, H, Q, D/H)
         return self.out(x.transpose(1, 2).flatten(2))  # (B, Q, D)
+
+    def split(self, x: Tensor) -> Tensor:
+        """Give each head its channels: (B, N, D) -> (B, H, N, D/H)."""
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+    def weights(self, tokens: Tensor, mask: Tensor | None = None) -> Tensor:
+        """How much each token of (B, N, D) takes from each: (B, H, N, N), rows that sum to one.
+
+        `forward` does not need them by themselves; they are for looking at a model.
+        """
+        q, k = self.split(self.query(tokens)), self.split(self.key(tokens))  # (B, H, N, D/H)
+        scores = (q * q.shape[-1] ** -0.5) @ k.mT  # (B, H, N, N)
+        return (scores if mask is None else scores.masked_fill(~mask, -math.inf)).softmax(dim=-1)
 
 
 class Block(nn.Module):
@@ -159,3 +170,11 @@ class Transformer(nn.Sequential):
         for block in first:
             x = block(x, mask)
         return last(x, mask, query_index)
+
+    def weights(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """The attention weights of all blocks, for tokens (B, N, D): (blocks, B, H, N, N)."""
+        found = []
+        for block in self:
+            found.append(block.attention.weights(block.ln_1(x), mask))
+            x = block(x, mask)
+        return torch.stack(found)

@@ -129,6 +129,11 @@ class VisionTransformer(nn.Module):
         the class token first if there is one."""
         return self.blocks(self.embed(images))
 
+    def attention(self, images: Tensor) -> Tensor:
+        """Whom each token looks at, in each block and head: (B, 3, H, W) -> (blocks, B, heads, N,
+        N), or 1 + N for N if there is a class token. Each row sums to one."""
+        return self.blocks.weights(self.embed(images))
+
     def features(self, images: Tensor, kept: Tensor | None = None) -> Tensor:
         """One vector for each picture, before the projection into the shared space, as linear
         probes use it (paper A.3): (B, 3, H, W) -> (B, D). `kept` is explained at `embed`."""
@@ -173,11 +178,20 @@ class TextTransformer(nn.Module):
             tokens = trim(tokens, self.end_token)
         # argmax gives the first of equal maxima, so this is the place of the first end mark.
         ends = (tokens == self.end_token).int().argmax(dim=1)  # (B,)
-        T = tokens.shape[1]
-        x = self.token_embedding(tokens) + self.positional_embedding[:T]  # (B, T, D)
-        causal = torch.ones(T, T, dtype=torch.bool, device=x.device).tril()  # (T, T)
+        x, causal = self.embed(tokens)
         x = self.blocks(x, causal, query_index=ends)[:, 0]  # (B, D)
         return self.ln_final(x) @ self.projection
+
+    def embed(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """What the first block gets: (B, T) -> vectors (B, T, D), and the mask (T, T) that is True
+        where the row's token may look at the column's."""
+        T = tokens.shape[1]
+        x = self.token_embedding(tokens) + self.positional_embedding[:T]  # (B, T, D)
+        return x, torch.ones(T, T, dtype=torch.bool, device=x.device).tril()
+
+    def attention(self, tokens: Tensor) -> Tensor:
+        """Whom each token looks at, in each block and head: (B, T) -> (blocks, B, heads, T, T)."""
+        return self.blocks.weights(*self.embed(tokens))
 
 
 class CLIP(nn.Module):

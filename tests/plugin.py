@@ -20,6 +20,8 @@ from reading import difference
 IMAGE = re.compile(
     r"data:image/png;base64,[A-Za-z0-9+/=]+"
 )  # pixels depend on fonts; alt texts are compared
+# Of a widget what it shows is tested with the widget.
+PREVIEW = re.compile(r"<!-- preview -->.*?<!-- end -->", re.DOTALL)
 ADDRESS = re.compile(r"0x[0-9a-f]{6,}")
 NOISE = re.compile(r"\x1b\[[0-9;]*m")  # colours of a traceback
 
@@ -148,9 +150,8 @@ def readable(outputs) -> dict[str, list[str]]:
         else:
             for kind, data in output.get("data", {}).items():
                 shown = isinstance(data, str) and not kind.startswith("image/")
-                texts[kind].append(
-                    ADDRESS.sub("ADDRESS", IMAGE.sub("IMAGE", data)) if shown else ""
-                )
+                text = PREVIEW.sub("PREVIEW", IMAGE.sub("IMAGE", data)) if shown else ""
+                texts[kind].append(ADDRESS.sub("ADDRESS", text))
     return texts
 
 

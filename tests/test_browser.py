@@ -21,6 +21,10 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import torch
+
+import miniclip
+from miniclip.course.widgets import CircleLab, circle
 
 ROOT = Path(__file__).parents[1]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -35,7 +39,8 @@ pytestmark = [
 playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
 # A cell of each notebook that has something to play with, by what is written in it.
 PARTS = {
-    "live": ("02-training-a-clip", "seen=2560"),
+    "live": ("02-training-a-clip", "seen=40 * 64"),
+    "circle": ("01-contrastive-loss", "CircleLab("),
     "loss": ("01-contrastive-loss", "LossLab("),
     "search": ("03-zero-shot-transfer", "SearchBox("),
     "scene": ("03-zero-shot-transfer", "SceneLab("),
@@ -44,7 +49,12 @@ PARTS = {
 }
 # Fewer pictures do for looking at widgets. Each of these must occur, so that none is forgotten.
 FEWER = {
-    "live": {"(2000, seed": "(300, seed", "world, 150,": "world, 40,", "seen=2560": "seen=320"},
+    "live": {
+        "(2000, seed": "(300, seed",
+        "world, 150,": "world, 40,",
+        "captions, 40": "captions, 20",
+        "seen=40 * 64": "seen=320",
+    },
     "loss": {"picturebook(400,": "picturebook(100,"},
     "prompt": {'"unseen"), 240,': '"unseen"), 60,'},
     "failure": {"make(n=160,": "make(n=60,"},
@@ -240,11 +250,67 @@ def test_a_notebook_is_shown_as_it_was_saved(window, name):
 
 
 def test_a_training_draws_its_progress(window, play):
+    """A progress bar for the package's; and for the student's own one figure, which grows."""
     cell = play("live")
     playwright.expect(cell.locator(".progress-bar, .widget-hprogress").first).to_be_attached()
-    assert cell.locator('.jp-OutputArea-output img[alt*="pictures seen"]').count() == 1
-    cell.scroll_into_view_if_needed()
+    growing = window.locator('.jp-OutputArea-output img[alt*="grows along the training"]')
+    assert growing.count() == 1
+    growing.scroll_into_view_if_needed()
     screenshot(window, "live")
+
+
+def test_pairs_on_a_circle_are_moved_by_the_loss_and_by_hand(window, play):
+    cell = play("circle")
+    number = wait_for(cell, ".numbers")
+    before = loss_in(number)
+    assert before == pytest.approx(CircleLab().value(), abs=0.001)
+    cell.get_by_text("let the loss move them").click()
+    window.wait_for_timeout(1500)
+    cell.get_by_text("stop").click()
+    after = loss_in(number)
+    assert after < before / 2
+    handle, canvas = cell.locator("[data-vector='pictures_at 0']"), cell.locator("svg").first
+    handle.scroll_into_view_if_needed()
+    one, whole = handle.bounding_box(), canvas.bounding_box()
+    x, y = one["x"] + one["width"] / 2, one["y"] + one["height"] / 2
+    window.mouse.move(x, y)
+    window.mouse.down()
+    # to the other side of the circle
+    window.mouse.move(2 * whole["x"] + whole["width"] - x, 2 * whole["y"] + whole["height"] - y)
+    window.mouse.up()
+    playwright.expect(number).not_to_have_text(f"loss {after:.3f}")
+    assert loss_in(number) > after + 0.2
+    screenshot(window, "circle-lab")
+
+
+def loss_in(number):
+    return float(re.search(r"loss ([\d.]+)", number.inner_text())[1])
+
+
+def test_the_circle_computes_what_the_package_computes(window):
+    """The loss and its gradient by each angle, of both losses, as PyTorch finds them."""
+    source = (Path(circle.__file__).with_name("circle.js")).read_text()
+    look = """async ([source, ...given]) => {
+        const address = "data:text/javascript;base64," + btoa(unescape(encodeURIComponent(source)));
+        return (await import(address)).look(...given);
+    }"""
+    lab = CircleLab(seed=3)
+    for lab.loss, lab.temperature, lab.pairs in (
+        ("InfoNCE", 0.07, 8), ("InfoNCE", 1.0, 2), ("InfoNCE", 0.01, 5), ("sigmoid", 0.1, 6),
+    ):  # fmt: skip
+        given = [x[: lab.pairs] for x in (lab.pictures_at, lab.texts_at)]
+        found = window.evaluate(look, [source, *given, lab.temperature, lab.loss, lab.bias])
+        a, b = (torch.tensor(x, dtype=torch.float64, requires_grad=True) for x in given)
+        x, y = (torch.stack([angles.cos(), angles.sin()], dim=1) for angles in (a, b))
+        if lab.loss == "sigmoid":
+            loss = miniclip.sigmoid_loss(x, y, 1 / lab.temperature, lab.bias)
+        else:
+            loss = miniclip.info_nce(x, y, 1 / lab.temperature)
+        loss.backward()
+        assert found["loss"] == pytest.approx(loss.item(), rel=1e-6)
+        assert lab.value() == pytest.approx(loss.item(), rel=1e-4)
+        for name, angles in (("byPicture", a), ("byText", b)):
+            assert found[name] == pytest.approx(angles.grad.tolist(), rel=1e-6, abs=1e-9)
 
 
 def test_a_slider_of_loss_lab_changes_the_loss(window, play):

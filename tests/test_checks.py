@@ -520,6 +520,61 @@ WRONG = {
 }
 
 
+def on_lines(seen, right, level):
+    points = [(0, 0.0), *zip(seen, right)]
+    for (x, low), (y, high) in zip(points, points[1:]):
+        if high >= level:
+            return x + (y - x) * (level - low) / (high - low)
+    return math.inf
+
+
+def first_above(seen, right, level):
+    return min((x for x, y in zip(seen, right) if y >= level), default=math.inf)
+
+
+RIGHT |= {
+    "02.causal_mask": lambda T: torch.tensor([[j <= i for j in range(T)] for i in range(T)]),
+    "02.found": lambda i, t: float(np.mean([(row @ t.T).argmax() == k for k, row in enumerate(i)])),
+    "06.pictures_needed": on_lines,
+}
+WRONG |= {
+    "02.causal_mask": [
+        (lambda T: torch.ones(T, T).tril(-1).bool(), "look at itself"),
+        (lambda T: torch.ones(T, T).triu().bool(), "what comes behind them"),
+        (lambda T: torch.ones(T, T).triu(1).bool(), "what comes behind them|other way round"),
+        (lambda T: ~torch.ones(T, T).tril().bool(), "other way round|what comes behind"),
+        (lambda T: torch.ones(T, T).bool(), "expected"),
+        (lambda T: torch.ones(T + 1, T + 1).tril().bool(), "shape"),
+    ],
+    "02.found": [
+        (lambda i, t: ((i @ t.T).argmax(0) == IN(len(i))).float().mean().item(), "texts find"),
+        (lambda i, t: ((i @ t.T).argmin(1) == IN(len(i))).float().mean().item(), "largest cosine"),
+        (lambda i, t: ((i @ t.T).argmax(1) == IN(len(i))).sum().item(), "divide by the number"),
+        (lambda i, t: 100 * ((i @ t.T).argmax(1) == IN(len(i))).float().mean().item(), "expected"),
+        (lambda i, t: (i * t).sum(1).mean().item(), "expected"),
+        (lambda i, t: ((i @ t.T).argmax(1) == IN(len(i))).float(), "shape|number"),
+    ],
+    "06.pictures_needed": [
+        (first_above, "next point"),
+        (lambda x, y, level: x[0] if y[0] >= level else on_lines(x, y, level), "begins at zero"),
+        (
+            lambda x, y, level: next(
+                (
+                    x0 + (x1 - x0) * (level - y0) / (y1 - y0)
+                    for (x0, y0), (x1, y1) in list(zip([(0, 0.0), *zip(x, y)], [*zip(x, y)]))[::-1]
+                    if y0 < level <= y1
+                ),
+                math.inf,
+            ),
+            "not for the last",
+        ),
+        (lambda x, y, level: float(np.interp(level, y, x)), "expected"),
+        (lambda x, y, level: 0.0, "expected"),
+        (lambda x, y, level: None, "None"),
+    ],
+}
+
+
 def test_every_check_is_tried_with_six_mistakes_or_more():
     assert RIGHT.keys() == WRONG.keys() == CHECKS.keys()
     assert all(len(variants) >= 6 for variants in WRONG.values())

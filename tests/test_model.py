@@ -99,6 +99,24 @@ def test_attention_is_the_same_with_and_without_gradients(mask):
     assert torch.allclose(gradient, expected, atol=1e-6)
 
 
+def test_the_weights_of_attention_are_those_that_it_uses(model):
+    """Of each block and head, in both towers; a hidden token gets none."""
+    picture = model.preprocess(np.zeros((48, 48, 3), np.uint8))
+    tokens = model.tokenizer("a red dog", 12)
+    for tower, given in ((model.visual, picture), (model.text, tokens)):
+        weights, x = tower.attention(given), tower.embed(given)
+        x, mask = x if isinstance(x, tuple) else (x, None)
+        assert len(weights) == len(tower.blocks)
+        for some, block in zip(weights, tower.blocks):
+            attention, normed = block.attention, block.ln_1(x)
+            gathered = some @ attention.split(attention.value(normed))  # (1, heads, N, D/H)
+            gathered = attention.out(gathered.transpose(1, 2).flatten(2))
+            assert torch.allclose(gathered, attention(normed, normed, mask), atol=1e-5)
+            assert torch.allclose(some.sum(-1), torch.ones(()))
+            assert mask is None or not some[..., ~mask].any()
+            x = block(x, mask)
+
+
 def test_what_stands_behind_the_end_mark_is_never_read(model):
     tokens = model.tokenizer("a dog", SMALL.context_length)
     scribbled = tokens.clone()

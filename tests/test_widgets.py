@@ -7,16 +7,22 @@ import math
 import numpy as np
 import pytest
 import torch
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.display import display
+from IPython.utils.capture import capture_output
 from PIL import Image
 
 import miniclip
 from miniclip import Thing, World, info_nce
+from miniclip.course.plots import INK
 from miniclip.course.widgets import (
+    CircleLab,
     FailureLab,
     LossLab,
     PromptLab,
     SceneLab,
     SearchBox,
+    bars,
     look_at_loss,
     look_at_scene,
     read_labels,
@@ -60,6 +66,26 @@ def test_loss_view_is_the_loss():
     )
     with pytest.raises(ValueError, match="a temperature divides the cosines"):
         look_at_loss(images, texts, 0)
+
+
+def test_a_widget_is_shown_as_a_still_picture_where_none_can_run(model, data):
+    """In the saved output, beside the widget itself: what it shows now."""
+    InteractiveShell.instance()  # as in a kernel
+    lab = LossLab(model, data)
+    with capture_output() as shown:
+        display(lab)
+        display(CircleLab())
+    first, second = (output.data for output in shown.outputs)
+    for bundle in (first, second):
+        assert "application/vnd.jupyter.widget-view+json" in bundle
+        assert "run the cell to play" in bundle["text/html"]
+    assert lab.table.value in first["text/html"] and lab.numbers.value in first["text/html"]
+    assert '<img alt="8 pictures and 8 words on a circle' in second["text/html"]
+
+
+def test_the_circle_refuses_what_it_has_no_room_for():
+    with pytest.raises(ValueError, match="choose 2 to 8 things, not 1"):
+        CircleLab(("dog",))
 
 
 def test_loss_lab_shows_hard_and_false_negatives(model, data):
@@ -161,6 +187,8 @@ def test_the_test_score_is_revealed_once(model, data):
         ("", "type a template such as"),
         ("no braces", "one pair of braces"),
         ("{} and {}", "one pair of braces"),
+        ("a {{}} thing", "one pair of braces"),
+        ("a {x} and {}", "this one has not: 'a {x} and {}'"),
         ("{} " + "word " * 300, "up to 200 are read here"),
         (
             "{} xylophonequartz zyx qwv jkq zzz xqj vvk qzx jjj wxq kkz qqq",
@@ -183,6 +211,8 @@ def test_bad_templates_get_a_sentence_in_the_widget(model, data, templates, sent
         ("dog: a dog", "give at least two"),
         ("dog\ndog", "is there twice"),
         ("dog: a dog\n: a cat", "a word is missing"),
+        ("violin:\ndog", "in the line 'violin:' a word is missing"),
+        ("dog\n" + 2000 * "x" + ":", f"in the line '{57 * 'x'}...'"),
         ("zebra\nyak", "no picture shows any of these classes"),
     ],
 )
@@ -190,6 +220,38 @@ def test_bad_labels_get_a_sentence_in_the_widget(model, data, labels, sentence):
     lab = PromptLab(model, data)
     lab.labels.value = labels
     assert sentence in lab.message.value.replace("&#x27;", "'")
+
+
+def test_what_belongs_to_another_question_is_not_shown_any_more(model, data):
+    lab = PromptLab(model, data)
+    before = lab.score.value, lab.says.value
+    lab.labels.value += "\ndog"
+    assert "is there twice" in lab.message.value and not lab.score.value and not lab.says.value
+    lab.labels.value = lab.labels.value.removesuffix("\ndog")
+    assert (lab.score.value, lab.says.value) == before and not lab.message.value
+
+
+def test_the_right_answer_is_shown_even_if_it_is_the_last(model):
+    shown = bars({"dog": 0.6, "cat": 0.3, "cow": 0.09, "yak": 0.01}, top=2, right="yak")
+    assert "yak" in shown and "cow" not in shown and INK["right"] in shown
+    assert shown.count("yak") == bars({"dog": 0.6, "yak": 0.4}, top=2, right="yak").count("yak")
+
+
+def test_a_word_that_was_never_read_is_named(model, data):
+    box = SearchBox(model, data)
+    assert box.query.value == "a red car in the snow" and not box.note.value
+    box.query.value = "a purple xylophone 🐶, and a dog!"
+    assert "<b>xylophone, 🐶</b>" in box.note.value
+    box.query.value = " "
+    assert not box.note.value and not box.pictures.value
+
+
+def test_a_large_batch_is_shown_without_numbers(model, data):
+    lab = LossLab(model, data)
+    assert lab.show.value == "probability" and lab.table.value.count("<img") == 6
+    lab.batch.value = 60
+    assert "log 60 = 4.09" in lab.numbers.value and lab.table.value.count("<td style") == 3600
+    assert "<img" not in lab.table.value and lab.table.value.count("outline:") == 60
 
 
 def test_other_facts_can_be_asked_for(model, data):
@@ -232,6 +294,7 @@ def test_failure_lab_shows_the_mistakes_and_counts_as_choose_does(model):
     before, lab.page.value = lab.shown.value, 5
     assert lab.shown.value != before and not lab.message.value
     lab.task.value = "a word on the picture"
+    assert lab.page.value == 1
     assert "chance 50%" in lab.score.value
 
 

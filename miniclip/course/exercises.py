@@ -150,13 +150,6 @@ EXERCISES = {
         "-log(1/500)",
         0.01,
     ),
-    "06.ratio": Exercise(
-        "To reach 50 %, how many times as many pictures does our language model need as our bag of"
-        " words? (one decimal)",
-        17_040 / 11_020,
-        "divide the two numbers of section 5",
-        0.06,
-    ),
     "06.order": Exercise(
         "Which of the three objectives does not change if the words of a caption are shuffled:"
         " 'language model', 'bag of words' or 'contrast' (with a text transformer)?",

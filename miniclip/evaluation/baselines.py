@@ -7,6 +7,7 @@ a bag of words, and word by word. Taught in notebooks 06 and 07.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -452,7 +453,33 @@ def contrast_of_bags(
     return train(data, model, **options)
 
 
-BASELINES = {kind.__name__: kind for kind in (Classifier, BagOfWords, Captioner)}
+class ContrastOfBags(Baseline):
+    """What `contrast_of_bags` trained, in a form that can be saved as the other baselines.
+
+    Args:
+        clip: gives the image tower, the temperature and the tokenizer; and the text tower, if that
+            is a `BagText` (otherwise a fresh one is made).
+    """
+
+    def __init__(self, clip: CLIP):
+        own = clip.text if isinstance(clip.text, BagText) else BagText(clip.config)
+        if own is clip.text:
+            clip = copy.copy(clip)  # its text tower is kept by this model alone
+            clip._modules = clip._modules | {"text": CLIP(clip.config, clip.tokenizer).text}
+        super().__init__(clip)
+        self.text = own
+
+    def encode_image(self, images) -> Tensor:
+        """Pictures -> unit vectors (B, E), as `CLIP.encode_image`."""
+        return self.clip.encode_image(images)
+
+    def encode_text(self, texts: Sequence[str], truncate: bool = False) -> Tensor:
+        """B strings -> unit vectors (B, E), as `CLIP.encode_text`."""
+        tokens = self.tokenizer(texts, self.config.context_length, truncate)
+        return F.normalize(self.text(tokens.to(self.clip.device)), dim=-1)
+
+
+BASELINES = {kind.__name__: kind for kind in (Classifier, BagOfWords, Captioner, ContrastOfBags)}
 
 
 def save_baseline(model: Baseline, path: str | Path, training: dict | None = None) -> None:
@@ -473,8 +500,8 @@ def load_baseline(path: str | Path, device: str | torch.device | None = None) ->
     """Load a baseline, ready to use.
 
     Args:
-        path: a file, or the name of a baseline that ships: "classifier", "bag-of-words" or
-            "captioner".
+        path: a file, or the name of a baseline that ships: "classifier", "bag-of-words",
+            "captioner", "chatty-captioner" or "chatty-bags".
         device: by default the fastest here.
     Raises:
         FileNotFoundError, ValueError: as `checkpoint.read`, and for a file that holds a CLIP.

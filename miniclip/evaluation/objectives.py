@@ -26,7 +26,7 @@ from miniclip.evaluation.baselines import (
     evaluate_baseline,
 )
 from miniclip.evaluation.benchmarks import CHOICE_SEED, TEST_SEED, questions, single_objects
-from miniclip.evaluation.study_log import Log
+from miniclip.evaluation.study_log import Log, best_rate
 from miniclip.loss import info_nce
 from miniclip.model import CLIP
 from miniclip.training.clip import train
@@ -54,17 +54,19 @@ class Condition:
         chatter: words of each caption that no picture tells, as for `CaptionStyle`.
         batch_size: pictures in a step.
         rivals: how many captions a contrast chooses among; 0 for all of the batch.
+        objectives: which of `OBJECTIVES` are compared; none for all.
     """
 
     nouns: str = "starter"
     chatter: int = 0
     batch_size: int = 64
     rivals: int = 0
+    objectives: tuple[str, ...] = ()
 
     @property
     def world(self) -> World:
-        """Its world, drawn by the six artists that may be trained on."""
-        return World.starter() if self.nouns == "starter" else World(nouns=self.nouns)
+        """Its world, with one or two large things in a picture, by six artists."""
+        return World.starter(nouns=self.nouns)
 
     def recipe(self, lr: float, seed: int) -> Recipe:
         """How it is trained. The learning rate stays where it is after a short rise, so that each
@@ -82,7 +84,27 @@ class Condition:
 
 
 PLAIN = Condition()
-CONDITIONS = {"plain": PLAIN, "16 words of chatter": Condition(chatter=16)}
+CONTRASTS = ("contrast", "contrast of bags")
+CONDITIONS = {
+    "plain": PLAIN,
+    "4 words of chatter": Condition(chatter=4),
+    "16 words of chatter": Condition(chatter=16),
+    "16 words, 16 rivals": Condition(chatter=16, rivals=16, objectives=CONTRASTS),
+    "16 words, batch of 256": Condition(
+        chatter=16, batch_size=256, objectives=(*CONTRASTS, "bag of words")
+    ),
+    "16 words, common nouns": Condition(
+        "common", chatter=16, objectives=(*CONTRASTS, "bag of words")
+    ),
+}
+KEPT = {  # names of the models that are kept, those of the first seed
+    ("plain", "contrast"): "contrastive",
+    ("plain", "bag of words"): "bag-of-words",
+    ("plain", "language model"): "captioner",
+    ("16 words of chatter", "contrast"): "chatty-contrastive",
+    ("16 words of chatter", "contrast of bags"): "chatty-bags",
+    ("16 words of chatter", "language model"): "chatty-captioner",
+}
 
 
 def among(rivals: int) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
@@ -106,22 +128,25 @@ def compare_objectives(
     only: Sequence[str] = (),
     rates: Sequence[float] = LEARNING_RATES,
     seeds: Sequence[int] = SEEDS,
+    rounds: int = 4,
 ) -> None:
     """Contrast captions (read by a transformer, or as a bag of words), predict the bag of words, or
     write the caption: with the same tower, pictures and order, under several conditions.
 
     For each condition, the learning rate of each objective is chosen by runs of three eighths of
     the budget that are evaluated on pictures other than the test's: first among three, then twice
-    or half as large ones as long as the best lies at an end. Then each is trained with that
-    rate, once for each seed.
+    or half as large ones as long as the best lies at an end. Where none of them has learned to name
+    things by then (less than twice chance), runs of the whole budget decide. Then each is trained
+    with that rate, once for each seed.
 
     Args:
-        log: the result file, and where models are kept (those of the first seed).
+        log: the result file, and where models are kept.
         seen, pictures: what each training sees, and of how many different pictures.
         tests: pictures that it is evaluated on.
         precision: fp32, bf16 or fp16.
         only: names of `CONDITIONS`; by default all.
         rates, seeds: the learning rates to begin with, and the seeds.
+        rounds: how often their speeds are measured.
     Raises:
         ValueError: for a condition that there is not.
     """
@@ -130,7 +155,7 @@ def compare_objectives(
     for name in only or CONDITIONS:
         _compare(log, name, CONDITIONS[name], seen, pictures, tests, precision, rates, seeds)
     about = {"test pictures": tests, "precision": precision or "fp32"}
-    timed = partial(speeds, pictures=max(128, min(pictures, 320)))
+    timed = partial(speeds, rounds, pictures=max(128, min(pictures, 320)))
     log.part("about", lambda: about | {"seconds for 1,000 pictures": timed()})
 
 
@@ -163,21 +188,20 @@ def _compare(
             precision=precision,
             **budget,
         )
-        if seed == seeds[0] and test_seed == TEST_SEED:
-            log.keep(f"{objective}-{name}".replace(" ", "-"), model, "objectives")
+        if seed == seeds[0] and test_seed == TEST_SEED and (name, objective) in KEPT:
+            log.keep(KEPT[name, objective], model, "objectives")
         return [{key: row[key] for key in ("seen", "loss", "object")} for row in history.rows]
 
     def compare_rates(objective: str) -> dict[str, float]:
-        budget, found, coming = {"seen": 3 * seen // 8, "eval_at": 1}, {}, list(rates)
-        while coming:
-            for lr in coming:
-                found[lr] = run(objective, lr, seeds[0], CHOICE_SEED, **budget)[-1]["object"]
-            best, tried = max(found, key=found.get), sorted(found)
-            coming = [lr for end, lr in ((0, best / 2), (-1, best * 2)) if best == tried[end]]
-            coming = coming if 1 < len(found) < len(rates) + 4 else []
-        return {str(lr): found[lr] for lr in sorted(found)}
+        def last(lr: float, budget: int) -> float:
+            return run(objective, lr, seeds[0], CHOICE_SEED, seen=budget, eval_at=1)[-1]["object"]
 
-    for objective in OBJECTIVES:
+        found = best_rate(partial(last, budget=3 * seen // 8), rates)
+        if max(found.values()) < 2 / len(condition.world.nouns):  # nothing learned by then
+            found = best_rate(partial(last, budget=seen), rates)
+        return found
+
+    for objective in condition.objectives or OBJECTIVES:
         found = log.part(f"{name} | {objective} | rates", partial(compare_rates, objective))
         best = float(max(found, key=found.get))
         for seed in seeds:

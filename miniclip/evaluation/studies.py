@@ -19,19 +19,16 @@ from miniclip.config import CLIPConfig
 from miniclip.data import CaptionedImages, CaptionStyle, World, picturebook
 from miniclip.device import PRECISIONS
 from miniclip.evaluation.baselines import (
-    bag_of_words,
-    captioner,
-    contrast_of_bags,
     supervised,
 )
-from miniclip.evaluation.benchmarks import CHOICE_SEED, TEST_SEED, questions, scorer, single_objects
+from miniclip.evaluation.benchmarks import CHOICE_SEED, questions, scorer, single_objects
 from miniclip.evaluation.challenges import CHALLENGES, choose
-from miniclip.evaluation.objectives import compare_objectives, naming
+from miniclip.evaluation.objectives import compare_objectives
+from miniclip.evaluation.parts import mistakes, parts
 from miniclip.evaluation.shifts import HOME, WIDE, ask_all, shifted, which_thing
 from miniclip.evaluation.study_log import Log
 from miniclip.model import CLIP
 from miniclip.training.clip import train
-from miniclip.training.recipe import Recipe
 from miniclip.training.timing import seconds_of, training_step
 from miniclip.zeroshot import evaluate
 
@@ -48,65 +45,6 @@ def result(name: str) -> dict:
     if name not in NAMES:
         raise ValueError(f"there is no study {name!r}; there are {', '.join(NAMES)}")
     return json.loads((RESULTS / f"{name.replace(' ', '-')}.json").read_text())
-
-
-OBJECTIVES = {  # name in the result file -> the training, and the name of the checkpoint
-    "contrast": (train, "contrastive"),
-    "contrast of bags": (contrast_of_bags, ""),
-    "bag of words": (bag_of_words, "bag-of-words"),
-    "language model": (captioner, "captioner"),
-}
-LEARNING_RATES = (5e-4, 1e-3, 2e-3, 4e-3)
-
-
-def figure_2(
-    log: Log,
-    seen: int = 48_000,
-    pictures: int = 50_000,
-    tests: int = 400,
-    precision: str | None = None,
-) -> None:
-    """The paper's Figure 2: contrast captions (read by a transformer, or as a bag of words),
-    predict the bag of words, or write the caption, with the same tower, pictures, order and budget.
-
-    The learning rate of each objective is chosen among four, by runs of a quarter of the budget
-    that are evaluated on pictures other than the test's.
-    """
-    world = World.starter(artists="openmoji")
-    data = picturebook(pictures, 0, 48, world)
-    choice, test = (single_objects(world, tests, 48, seed) for seed in (CHOICE_SEED, TEST_SEED))
-    # Pictures without labels, to measure what a baseline scores on any picture.
-    spare = single_objects(world, min(100, tests), 48, CHOICE_SEED + 1)
-
-    def run(objective: str, lr: float, keep: str = "", **options) -> list[dict]:
-        model, history = OBJECTIVES[objective][0](
-            data,
-            "nano",
-            recipe=Recipe(lr=lr, muon_lr=3 * lr),
-            precision=precision,
-            **options,
-        )
-        if keep:
-            log.keep(keep, model, "figure 2")
-        return [{key: row[key] for key in ("seen", "loss", "object")} for row in history.rows]
-
-    def compare_rates(objective: str) -> dict[str, float]:
-        options = {"seen": seen // 4, "eval_fn": naming(choice, spare), "eval_at": 1}
-        return {str(lr): run(objective, lr, **options)[-1]["object"] for lr in LEARNING_RATES}
-
-    for objective, (_, name) in OBJECTIVES.items():
-        rates = log.part(f"{objective}, rates", partial(compare_rates, objective))
-        best = float(max(rates, key=rates.get))
-        options = {"seen": seen, "eval_fn": naming(test, spare), "eval_at": LOOKS}
-        log.part(objective, partial(run, objective, best, name, **options))
-    log.part(
-        "about",
-        lambda: {
-            "test pictures": len(test),
-            "labels": len(questions(test)["object"].labels),
-            "precision": precision or "fp32",
-        },
-    )
 
 
 def robustness(
@@ -256,11 +194,12 @@ def towers(
 
 
 STUDIES: dict[str, Callable[..., None]] = {
-    "figure 2": figure_2,
     "objectives": compare_objectives,
     "robustness": robustness,
     "repair": repair,
     "towers": towers,
+    "parts": parts,
+    "mistakes": mistakes,
 }
 # "real" trains nothing, and measures released models: see `real_study.py`.
 NAMES = (*STUDIES, "real")

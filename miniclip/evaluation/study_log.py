@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from miniclip.checkpoint import save as save_checkpoint
-from miniclip.evaluation.baselines import Baseline, save_baseline
+from miniclip.evaluation.baselines import BagText, Baseline, ContrastOfBags, save_baseline
 from miniclip.model import CLIP
 
 
@@ -44,7 +44,28 @@ class Log:
         """Save a trained model with weights in fp16, if models are to be kept."""
         if self.models is not None:
             path = self.models / f"{name}.safetensors"
+            if isinstance(getattr(model, "text", None), BagText):
+                model = ContrastOfBags(model)
             if isinstance(model, Baseline):
                 save_baseline(model, path, {"study": study})
             else:
                 save_checkpoint(model, path, {"study": study}, half=True)
+
+
+def best_rate(accuracy: Callable[[float], float], rates: Sequence[float]) -> dict[str, float]:
+    """Search a learning rate: try some, and then twice or half as large ones as long as the best
+    lies at an end, but no more than four.
+
+    Args:
+        accuracy: of a training with that rate.
+        rates: the first ones to try.
+    Returns:
+        {rate: accuracy}, from the smallest rate on; JSON has no numbers for keys.
+    """
+    found, coming = {}, list(rates)
+    while coming:
+        found |= {lr: accuracy(lr) for lr in coming}
+        best, tried = max(found, key=found.get), sorted(found)
+        coming = [lr for end, lr in ((0, best / 2), (-1, best * 2)) if best == tried[end]]
+        coming = coming if 1 < len(found) < len(rates) + 4 else []
+    return {str(lr): found[lr] for lr in sorted(found)}

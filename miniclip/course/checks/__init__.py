@@ -1,8 +1,8 @@
-"""Checks for homework that teach: `check("hw1.info_nce", my_function)` tries a function on small
-hidden cases and answers in a sentence.
+"""Checks that teach: `check("hw1.info_nce", my_function)` tries a function on small hidden cases
+and answers in a sentence. They serve homework and the exercises of notebooks.
 
 `judging.py` holds how a function is judged, `hw1.py` to `hw4.py` what is asked in each assignment
-of `notebooks/homework`.
+of `notebooks/homework`, and `notebooks.py` what the exercises at the ends of notebooks ask.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from miniclip.course.checks.judging import (
     compare_results,
     require_signature,
 )
+from miniclip.course.checks.notebooks import NOTEBOOKS
 
 __all__ = ["CHECKS", "SECONDS", "Check", "Feedback", "NotWritten", "Verdict", "check", "judge"]
 
@@ -60,4 +61,4 @@ def judge(name: str, given: Callable, seconds: float = SECONDS) -> Verdict:
     return Verdict(True, f"{name}: {task.form} gives {task.gives}, on every case that was tried.")
 
 
-CHECKS: dict[str, Check] = HW1 | HW2 | HW3 | HW4
+CHECKS: dict[str, Check] = HW1 | HW2 | HW3 | HW4 | NOTEBOOKS

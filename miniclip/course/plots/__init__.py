@@ -6,27 +6,36 @@ the same thing in every figure: see `INK` in `base.py`.
 """
 
 from miniclip.course.plots.base import INK, Plot, numbers, subplots
-from miniclip.course.plots.lines import bars, curves, plot_history, points, robustness
-from miniclip.course.plots.matrices import confusion, heat, similarity
+from miniclip.course.plots.comparisons import diagnosis, panels, ratios, stacked
+from miniclip.course.plots.diagram import towers
+from miniclip.course.plots.lines import Live, bars, curves, plot_history, points, robustness
+from miniclip.course.plots.matrices import confusion, heads, heat, similarity
 from miniclip.course.plots.pictures import artists, contact_sheet, guesses, matches, pairs, picture
 
 __all__ = [
     "INK",
+    "Live",
     "Plot",
     "artists",
     "bars",
     "confusion",
     "contact_sheet",
     "curves",
+    "diagnosis",
     "guesses",
+    "heads",
     "heat",
     "matches",
     "numbers",
     "pairs",
+    "panels",
     "picture",
     "plot_history",
     "points",
+    "ratios",
     "robustness",
     "similarity",
+    "stacked",
     "subplots",
+    "towers",
 ]

@@ -39,7 +39,7 @@ class Plot(Figure):
 
     alt = ""
 
-    def png(self, dpi: int = 90) -> bytes:
+    def png(self, dpi: int = 110) -> bytes:
         """The figure as a PNG file."""
         buffer = io.BytesIO()
         self.savefig(buffer, format="png", dpi=dpi)

@@ -101,6 +101,28 @@ def curves(
     return figure
 
 
+class Live:
+    """A figure of `curves` that grows while something runs.
+
+    Args:
+        options: what `curves` takes besides x and the series.
+    """
+
+    def __init__(self, **options):
+        self.options, self.shown = options, None
+
+    def show(self, x: Sequence[float], series: dict[str, Sequence[float]]) -> None:
+        """Show the curves as they are now, in the place of those that were shown before."""
+        from IPython.display import HTML, display
+
+        figure = curves(x, series, **self.options)
+        figure.alt = f"{self.options.get('title', 'curves')}: it grows along the training"
+        if self.shown is None:
+            self.shown = display(HTML(figure.to_html()), display_id=True)
+        else:
+            self.shown.update(HTML(figure.to_html()))
+
+
 def _draw_marks(axis: Axes, marks: dict[str, float]) -> None:
     """Dashed vertical lines at {name: x}."""
     for name, at in marks.items():

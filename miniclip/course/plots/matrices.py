@@ -152,18 +152,7 @@ def heat(
                 vmax=1,
             )
         if mark is not None:
-            rows, columns = maps[0].shape
-            for width, color in ((5, "black"), (2.5, "white")):
-                axis.add_patch(
-                    Rectangle(
-                        (mark[1] / columns, mark[0] / rows),
-                        1 / columns,
-                        1 / rows,
-                        fill=False,
-                        edgecolor=color,
-                        linewidth=width,
-                    )
-                )
+            _mark(axis, mark, *maps[0].shape)
         axis.set_title(title, fontsize=13, pad=8)
         axis.set_xticks([])
         axis.set_yticks([])
@@ -173,3 +162,46 @@ def heat(
         for title, values in zip(titles, maps)
     )
     return figure
+
+
+def heads(
+    blocks: Sequence[np.ndarray], names: Sequence[str], image: np.ndarray, mark: tuple[int, int]
+) -> Plot:
+    """Whom one patch of a picture looks at: a row for each block, a map for each head, one scale.
+
+    Args:
+        blocks: for each block the attention weights (heads, rows, columns).
+        names: of the blocks.
+        image: uint8 (H, W, 3).
+        mark: the patch (row, column) that looks.
+    """
+    blocks = [numbers(block) for block in blocks]
+    count, rows, columns = blocks[0].shape
+    figure, axes = subplots(len(blocks), count, (1.75 * count, 1.9 * len(blocks)))
+    highest = max(float(block.max()) for block in blocks)
+    for line, block, name in zip(axes, blocks, names):
+        line[0].set_ylabel(name, fontsize=13)
+        for number, (axis, head) in enumerate(zip(line, block), 1):
+            axis.imshow(image, extent=(0, 1, 1, 0))
+            strength = (head / highest) ** 0.5  # so that small weights can be seen, too
+            axis.imshow(strength, extent=(0, 1, 1, 0), cmap="autumn_r", alpha=0.85 * strength)
+            _mark(axis, mark, rows, columns)
+            axis.set_xticks([])
+            axis.set_yticks([])
+            if name is names[0]:
+                axis.set_title(f"head {number}", fontsize=13)
+    figure.alt = "whom a patch looks at: " + "; ".join(
+        f"{name}, head {number}: most at row {head.argmax() // columns}, "
+        f"column {head.argmax() % columns}"
+        for name, block in zip(names, blocks)
+        for number, head in enumerate(block, 1)
+    )
+    return figure
+
+
+def _mark(axis: Axes, mark: tuple[int, int], rows: int, columns: int) -> None:
+    """A frame around one place (row, column) of a picture."""
+    for width, color in ((5, "black"), (2.5, "white")):
+        frame = {"fill": False, "edgecolor": color, "linewidth": width}
+        corner = (mark[1] / columns, mark[0] / rows)
+        axis.add_patch(Rectangle(corner, 1 / columns, 1 / rows, **frame))

@@ -1,13 +1,14 @@
 """Widgets: things to play with in a notebook.
 
-They are made of ipywidgets alone and draw HTML, which answers at once. Behind each is a plain
-function that returns everything it shows. If something is wrong with an input, the widget says so
-in a sentence.
+They are made of ipywidgets and draw HTML, which answers at once; what has to be dragged runs in the
+browser, by anywidget. Behind each is a plain function that returns everything it shows. If
+something is wrong with an input, the widget says so in a sentence.
 """
 
 from __future__ import annotations
 
 from miniclip.course.widgets.base import Lab, bars, picture
+from miniclip.course.widgets.circle import CircleLab
 from miniclip.course.widgets.failure import FailureLab
 from miniclip.course.widgets.loss import LossLab, LossView, look_at_loss, matrix
 from miniclip.course.widgets.prompt import PromptLab, Try, read_labels, read_templates
@@ -15,6 +16,7 @@ from miniclip.course.widgets.scene import SceneLab, look_at_scene, scene_classif
 from miniclip.course.widgets.search import SearchBox
 
 __all__ = [
+    "CircleLab",
     "FailureLab",
     "Lab",
     "LossLab",

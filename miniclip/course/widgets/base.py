@@ -14,6 +14,9 @@ from PIL import Image
 
 from miniclip.course.plots import INK
 
+# The tests of notebooks do not compare what stands between these marks.
+PREVIEW = "<!-- preview -->{}<p><em>A still picture: run the cell to play.</em></p><!-- end -->"
+
 
 def picture(image: np.ndarray, width: int = 64, alt: str = "a picture") -> str:
     """A picture (H, W, 3) as an HTML element; each pixel stays a square."""
@@ -27,9 +30,11 @@ def picture(image: np.ndarray, width: int = 64, alt: str = "a picture") -> str:
 
 
 def bars(values: dict[str, float], top: int = 8, right: str | None = None) -> str:
-    """Labels with their probabilities as HTML bars, likeliest first; the label `right` is green."""
-    rows = []
-    for label, value in sorted(values.items(), key=lambda item: -item[1])[:top]:
+    """Labels with their probabilities as HTML bars, likeliest first; the label `right` is green,
+    and is shown below the others if it is not among the first."""
+    rows, order = [], sorted(values.items(), key=lambda item: -item[1])
+    shown = order[:top] + [item for item in order[top:] if item[0] == right]
+    for label, value in shown:
         ink = INK["right"] if label == right else INK["image"]
         rows.append(
             f'<tr><td style="text-align: right; padding: 2px 8px">{html.escape(label)}</td><td'
@@ -54,8 +59,11 @@ class Lab:
     """The base class of all widgets.
 
     It has a box that is shown and a place for messages. A ValueError while answering becomes a
-    message, so that no mistake of the player ends in a traceback.
+    message, so that no mistake of the player ends in a traceback. `answers` are then empty, since
+    what they showed belongs to another question.
     """
+
+    answers: tuple[ui.HTML, ...] = ()
 
     def __init__(self) -> None:
         self.message = ui.HTML()
@@ -75,10 +83,9 @@ class Lab:
             self.answer()
             self.message.value = ""
         except ValueError as error:
-            self.message.value = alert(
-                str(error).replace(" or pass truncate=True", "")
-                + ". What is shown below is the answer before."
-            )
+            self.message.value = alert(f"{str(error).replace(' or pass truncate=True', '')}.")
+            for shown in self.answers:
+                shown.value = ""
         self.seconds.append(time.perf_counter() - start)
 
     def answer(self) -> None:
@@ -88,10 +95,22 @@ class Lab:
             ValueError: with a sentence, if there is no answer.
         """
 
+    def preview(self) -> str:
+        """What it shows now as plain HTML, for places where no widget can run."""
+
+        def pages(widget: ui.Widget) -> str:
+            inside = "".join(map(pages, getattr(widget, "children", ())))
+            return f"<div>{widget.value}</div>" if isinstance(widget, ui.HTML) else inside
+
+        return PREVIEW.format(pages(self.box))
+
     def _ipython_display_(self) -> None:
         from IPython.display import display
 
-        display(self.box)
+        if hasattr(self.box, "_repr_mimebundle_"):
+            display(self.box._repr_mimebundle_() | {"text/html": self.preview()}, raw=True)
+        else:  # ipywidgets before 8
+            display(self.box)
 
 
 def read_text(text: str, limit: int = 300) -> str:

@@ -42,6 +42,8 @@ class FailureLab(Lab):
         self.box = ui.VBox(
             [ui.HBox([self.task, self.only, self.page]), self.message, self.score, self.shown]
         )
+        for control in (self.task, self.only):
+            control.observe(lambda change: setattr(self.page, "value", 1), "value")
         self._watch(self.task, self.only, self.page)
 
     def rows(self) -> list[int]:
@@ -73,9 +75,10 @@ class FailureLab(Lab):
         for row in rows[(self.page.value - 1) * self.per_page : self.page.value * self.per_page]:
             said = dict(zip(task.candidates[row], self.probabilities[name][row].tolist()))
             true = task.candidates[row][task.right[row]]
+            shown = picture(task.images[row], 128, f"the right answer: {true}")
             cells.append(
-                f'<div style="width: 470px">{picture(task.images[row], 128, alt=true)}'
-                f"{bars(said, 4, right=true)}</div>"
+                '<div style="display: flex; align-items: center; gap: 8px; flex: 1 1 540px">'
+                f"{shown}{bars(said, 4, right=true)}</div>"
             )
         self.shown.value = (
             '<div style="display: flex; flex-wrap: wrap; gap:'

@@ -19,6 +19,9 @@ from miniclip.loss import info_nce, sigmoid_loss
 from miniclip.retrieval import caption_features
 from miniclip.zeroshot import image_features
 
+LARGE = 9  # a matrix with more rows than this has small cells
+CELL = "text-align: center; height: 64px; min-width: 76px"
+
 
 @dataclass(frozen=True)
 class LossView:
@@ -92,30 +95,38 @@ def matrix(
     signed: bool = False,
 ) -> str:
     """A matrix as an HTML table, with pictures and texts at its edges and a frame around its
-    diagonal."""
-    numbers = values.tolist()
+    diagonal. A large one (more than nine rows) has small cells without numbers and texts."""
+    numbers, large = values.tolist(), len(values) > LARGE
     low, high = min(map(min, numbers)), max(map(max, numbers))
     head = "".join(
-        '<th style="width: 74px; font-weight: normal; font-size: 11px; vertical-align:'
+        '<th style="width: 96px; font-weight: normal; font-size: 15px; vertical-align:'
         f' bottom">{html.escape(text)}</th>'
-        for text in texts
+        for text in (() if large else texts)
     )
+    side = max(9, 560 // len(numbers))  # of a small cell, in pixels
     rows = []
     for i, row in enumerate(numbers):
         cells = []
         for j, value in enumerate(row):
             background, ink = _shade(value, low, high, signed)
-            frame = f"outline: 4px solid {INK['right']}; outline-offset: -4px;" if i == j else ""
+            width = 2 if large else 4
+            frame = f"outline: {width}px solid {INK['right']}; outline-offset: -{width}px;"
+            box = f"height: {side}px; min-width: {side}px; padding: 0" if large else CELL
             cells.append(
-                f'<td style="background: {background}; color: {ink}; {frame} text-align: center;'
-                f' height: 46px; min-width: 60px">{value:.2f}</td>'
+                f'<td style="background: {background}; color: {ink}; {frame if i == j else ""}'
+                f' {box}">{"" if large else f"{value:.2f}"}</td>'
             )
-        rows.append(
-            f"<tr><td>{picture(images[i], 44) if i < len(images) else i}</td>{''.join(cells)}</tr>"
+        edge = (
+            ""
+            if large
+            else picture(images[i], 64, f"picture {i + 1} of the batch")
+            if i < len(images)
+            else i
         )
+        rows.append(f"<tr><td>{edge}</td>{''.join(cells)}</tr>")
     return (
         '<table style="border-collapse: collapse; font-size:'
-        f' 14px"><tr><th></th>{head}</tr>{"".join(rows)}</table>'
+        f' 16px"><tr><th></th>{head}</tr>{"".join(rows)}</table>'
     )
 
 
@@ -163,7 +174,7 @@ class LossLab(Lab):
         self.batch = ui.IntSlider(
             value=min(6, len(self.data)),
             min=2,
-            max=min(8, len(self.data)),
+            max=min(64, len(self.data)),
             description="batch size",
             **wide,
         )
@@ -174,7 +185,9 @@ class LossLab(Lab):
         }
         self.company = ui.Dropdown(options=company, description="negatives", **wide)
         self.show = ui.ToggleButtons(
-            options=["cosine", "probability", "push"], style={"button_width": "110px"}
+            options=["cosine", "probability", "push"],
+            value="probability",  # what the temperature changes
+            style={"button_width": "110px"},
         )
 
     def rows(self) -> list[int]:

@@ -44,28 +44,38 @@ def read_labels(text: str) -> dict[str, str]:
     """
     labels: dict[str, str] = {}
     for line in filter(str.strip, text.splitlines()):
-        label, _, name = line.partition(": ")
-        label, name = label.strip(), (name or label).strip()
+        label, colon, name = f"{line.strip()} ".partition(": ")
+        label, name = label.strip(), (name if colon else label).strip()
         if not label or not name:
-            raise ValueError(f"in the line {line!r} a word is missing; write 'dog: a dog'")
+            raise ValueError(f"in the line '{_short(line)}' a word is missing; write 'dog: a dog'")
         if label in labels:
-            raise ValueError(f"the class {label!r} is there twice; leave one out")
+            raise ValueError(f"the class '{_short(label)}' is there twice; leave one out")
         labels[label] = read_text(name, 200)
     if len(labels) < 2:
         raise ValueError("give at least two class names, one a line, such as 'dog: a dog'")
     return labels
 
 
+def _short(text: str) -> str:
+    """A text as it can be repeated in a sentence."""
+    return f"{text[:57]}..." if len(text) > 60 else text
+
+
 def read_templates(text: str, sets: Sequence[str] = ()) -> tuple[str, ...]:
     """The templates typed, one a line, and those of the sets that are ticked.
 
     Raises:
-        ValueError: if there is none, or one without {} or far too long.
+        ValueError: if there is none, or one that is far too long, or that has not exactly one {}
+            or other braces.
     """
     templates = [line.strip() for line in text.splitlines() if line.strip()]
     for template in templates:
-        fill(template, "a dog")
         read_text(template, 200)
+        if template.count("{}") != 1 or set("{}") & set(template.replace("{}", "", 1)):
+            raise ValueError(
+                "a template has one pair of braces, {}, where the class name goes, as in 'a photo"
+                f" of {{}}.'; this one has not: '{_short(template)}'"
+            )
     templates += [template for name in sets for template in prompts.SETS[name]]
     if not templates:
         raise ValueError("type a template such as 'a picture of {}.', or tick a set")
@@ -132,6 +142,7 @@ class PromptLab(Lab):
         self._make_gallery(gallery)
         self._make_buttons()
         self.says, self.score, self.log, self.file = ui.HTML(), ui.HTML(), ui.HTML(), ui.HTML()
+        self.answers = (self.says, self.score)
         self.box = self._arrange()
         self._watch(self.labels, self.templates, self.temperature, *self.sets)
 
@@ -201,10 +212,11 @@ class PromptLab(Lab):
         """All controls in one box."""
         # Controls with this layout keep their full width where there is little room.
         whole = ui.Layout(flex="0 0 auto", margin="0 12px 0 0")
+        names = [f"picture {number + 1} to ask about" for number in range(len(self.gallery))]
         gallery_row = ui.HBox(
             [
-                ui.VBox([ui.HTML(picture(self.data.images[row], 72)), button])
-                for row, button in zip(self.gallery, self.pictures)
+                ui.VBox([ui.HTML(picture(self.data.images[row], 72, name)), button])
+                for row, button, name in zip(self.gallery, self.pictures, names)
             ]
         )
         return ui.VBox(
@@ -318,7 +330,7 @@ class PromptLab(Lab):
             )
             return
         content.thumbnail((512, 512))
-        self.thumbnail = picture(np.asarray(content), 64)
+        self.thumbnail = picture(np.asarray(content), 64, "the picture of your own")
         self.own = image_features(self.model, np.asarray(content)[None])
         self.update()
 

@@ -178,7 +178,7 @@ class SceneLab(Lab):
 
     def answer(self) -> None:
         scene = self.scene()
-        self.shown.value = picture(scene.draw(self.size), 260)
+        self.shown.value = picture(scene.draw(self.size), 260, "the scene that was put together")
         parts = [
             f"<div><b>{question}</b>{bars(said, 4)}</div>"
             for question, said in look_at_scene(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 
 import ipywidgets as ui
 
@@ -10,6 +11,14 @@ from miniclip.course.plots import INK
 from miniclip.course.widgets.base import Lab, picture, read_text
 from miniclip.retrieval import caption_features, nearest, search
 from miniclip.zeroshot import image_features
+
+
+def strange_words(model, text: str) -> list[str]:
+    """The words of a text that the model's vocabulary has not in one piece: it was learned from
+    captions, so such a word was rare in them or never there."""
+    tokenizer = getattr(model, "tokenizer", None)
+    words = re.findall(r"\w+|[^\w\s.,;:!?'\"()-]+", text) if tokenizer else []
+    return [word for word in dict.fromkeys(words) if len(tokenizer.pieces(f" {word}")) > 1]
 
 
 class SearchBox(Lab):
@@ -37,11 +46,13 @@ class SearchBox(Lab):
             description="picture",
             layout=ui.Layout(width="520px"),
         )
-        self.pictures, self.words = ui.HTML(), ui.HTML()
+        self.pictures, self.words, self.note = ui.HTML(), ui.HTML(), ui.HTML()
+        self.answers = (self.pictures, self.note)
         self.box = ui.VBox(
             [
                 self.query,
                 self.message,
+                self.note,
                 self.pictures,
                 ui.HTML("<hr>And back: the captions nearest to one picture, its own in green."),
                 self.row,
@@ -53,16 +64,26 @@ class SearchBox(Lab):
         self.describe()
 
     def answer(self) -> None:
-        found = search(self.model, read_text(self.query.value), self.images, self.top)
+        asked = read_text(self.query.value)
+        found = search(self.model, asked, self.images, self.top)
+        unknown = ", ".join(strange_words(self.model, asked))
+        self.note.value = (
+            f"It has to spell these, since it hardly ever read them: <b>{html.escape(unknown)}</b>"
+            if unknown
+            else ""
+        )
         cells = [
-            '<div style="text-align:'
-            f' center">{picture(self.data.images[row], 112)}<br>{cosine:.2f}</div>'
+            f'<div style="text-align: center">{self._picture(row, 112)}<br>{cosine:.2f}</div>'
             for row, cosine in found
         ]
         self.pictures.value = (
             '<div style="display: flex; flex-wrap: wrap; gap: 10px; max-width:'
             f' 980px">{"".join(cells)}</div>'
         )
+
+    def _picture(self, row: int, width: int) -> str:
+        """A picture, with its first caption for those who cannot see it."""
+        return picture(self.data.images[row], width, f"a picture of: {self.data.captions[row][0]}")
 
     def describe(self) -> None:
         """Show the captions nearest to the chosen picture."""
@@ -76,5 +97,5 @@ class SearchBox(Lab):
             )
         self.words.value = (
             '<div style="display: flex; gap: 16px; font-size: 15px; line-height:'
-            f' 1.5">{picture(self.data.images[row], 150)}<div>{"".join(lines)}</div></div>'
+            f' 1.5">{self._picture(row, 150)}<div>{"".join(lines)}</div></div>'
         )

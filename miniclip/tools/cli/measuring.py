@@ -174,7 +174,7 @@ def study(
     name: Annotated[
         str,
         typer.Argument(
-            help="'figure 2', 'objectives', 'robustness', 'repair', 'towers' or 'real'."
+            help="'objectives', 'robustness', 'repair', 'towers', 'parts', 'mistakes' or 'real'."
         ),
     ],
     out: Annotated[
