@@ -17,7 +17,7 @@ from miniclip.zeroshot import wilson
 SHORT = {"seen": 128, "pictures": 64, "tests": 6}
 SHORTER = {
     "objectives": {"only": ["plain"], "seeds": (0,), "rates": (1e-3,), "rounds": 1},
-    "parts": {"seeds": (0,), "rates": (1e-3,)},
+    "parts": {"seeds": (0,), "rates": (1e-3,), "tests": 40},
 }
 PARTS = {"objectives": 4, "robustness": 4, "repair": 2, "towers": 2, "mistakes": 5, "parts": 4}
 MODELS = {
@@ -28,7 +28,7 @@ MODELS = {
     "mistakes": set(),
     "parts": set(),
 }
-NO_SHARES = ("seen", "loss", "minutes", "scale")  # columns that are no accuracies
+NO_SHARES = ("seen", "loss", "minutes", "scale", "alike")  # columns that are no accuracies
 
 
 def rows_of(part: list | dict) -> list[dict]:
@@ -153,6 +153,39 @@ def test_the_search_for_a_learning_rate_goes_on_until_the_best_is_inside(tmp_pat
         assert set(log.parts["plain | contrast | rates"]) == {str(lr) for lr in expected}
     with pytest.raises(ValueError, match="no condition 'chatty'; there are plain, 4 words"):
         objectives.compare_objectives(log, only=["chatty"])
+
+
+def test_where_nothing_is_learned_by_then_the_whole_budget_decides(tmp_path, monkeypatch):
+    """About the learning rate."""
+    tried = []
+
+    def train(data, config, recipe, seen, **options):
+        tried.append((recipe.lr, seen))
+        right = 0.5 if (recipe.lr, seen) == (2e-3, 800) else 0.04
+        return None, miniclip.History([{"seen": seen, "loss": 1.0, "object": right}])
+
+    monkeypatch.setattr(objectives, "OBJECTIVES", {"contrast": train})
+    monkeypatch.setattr(objectives, "speeds", lambda rounds, pictures: {})
+    log = studies.Log(tmp_path / "some.json")
+    objectives.compare_objectives(log, seen=800, pictures=4, tests=2, only=["plain"], seeds=(0,))
+    assert {seen for _, seen in tried[:-4]} == {300} and tried[-4:-1] == [
+        (lr, 800) for lr in objectives.LEARNING_RATES
+    ]
+    assert tried[-1] == (2e-3, 800)
+    assert log.parts["plain | contrast | rates"] == {"0.001": 0.04, "0.002": 0.5, "0.004": 0.04}
+
+
+def test_a_contrast_of_bags_is_kept_and_found_again(tmp_path):
+    data = miniclip.data.picturebook(64, 0, 48, World.starter(), progress=False)
+    model, _ = objectives.contrast_of_bags(data, "nano", seen=64, device="cpu", progress=False)
+    studies.Log(tmp_path / "some.json", tmp_path).keep("bags", model, "some")
+    again, texts = load_baseline(tmp_path / "bags.safetensors", "cpu"), ["a dog", "a cat and a dog"]
+    with torch.inference_mode():
+        for one, other in (
+            (model.encode_text(texts), again.encode_text(texts)),
+            (model.encode_image(data.images[:4]), again.encode_image(data.images[:4])),
+        ):
+            assert torch.allclose(one, other, atol=0.01)  # kept in fp16
 
 
 @pytest.mark.parametrize("name", ["bag-of-words", "captioner"])

@@ -7,7 +7,6 @@ a bag of words, and word by word. Taught in notebooks 06 and 07.
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -462,12 +461,14 @@ class ContrastOfBags(Baseline):
     """
 
     def __init__(self, clip: CLIP):
-        own = clip.text if isinstance(clip.text, BagText) else BagText(clip.config)
-        if own is clip.text:
-            clip = copy.copy(clip)  # its text tower is kept by this model alone
-            clip._modules = clip._modules | {"text": CLIP(clip.config, clip.tokenizer).text}
+        text = clip.text
+        if isinstance(text, BagText):  # then all but the text tower goes into another CLIP
+            whole, clip = clip, CLIP(clip.config, clip.tokenizer)
+            clip.visual, clip.logit_scale = whole.visual, whole.logit_scale
+        else:
+            text = BagText(clip.config)
         super().__init__(clip)
-        self.text = own
+        self.text = text
 
     def encode_image(self, images) -> Tensor:
         """Pictures -> unit vectors (B, E), as `CLIP.encode_image`."""

@@ -78,7 +78,8 @@ def ratios(
             names[place] = f"{row}  "
             start, end = max(low, ticks[0]), min(high, ticks[-1])
             axis.plot((start, end), (place, place), color=inks[row], linewidth=4, alpha=0.35)
-            text = f"{value:.1f}x" if value < math.inf else f"more than {low:.1f}x"
+            text = f"{value:.1f}x" if value >= 1 else f"{value:.2f}x"
+            text = text if value < math.inf else f"more than {low:.1f}x"
             if value < math.inf:
                 axis.plot(value, place, "o", color=inks[row], markersize=9)
             else:
