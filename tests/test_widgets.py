@@ -83,6 +83,32 @@ def test_a_widget_is_shown_as_a_still_picture_where_none_can_run(model, data):
     assert '<img alt="8 pictures and 8 words on a circle' in second["text/html"]
 
 
+def moved(temperature, pairs=8, steps=500, seeds=8):
+    """Cosines (seeds, pairs, pairs) after `CircleLab` has moved its vectors for twenty seconds."""
+    found = []
+    for seed in range(seeds):
+        lab = CircleLab(seed=seed)
+        angles = torch.tensor([lab.pictures_at[:pairs], lab.texts_at[:pairs]], requires_grad=True)
+        for _ in range(steps):
+            x, y = torch.stack([angles.cos(), angles.sin()], dim=-1)
+            (slope,) = torch.autograd.grad(info_nce(x, y, 1 / temperature), angles)
+            step = (0.06 * pairs * temperature * slope).clamp(-0.12, 0.12)  # as in circle.js
+            angles = (angles - step).detach().requires_grad_()
+        found.append((angles[0, :, None] - angles[1]).cos().detach())
+    return torch.stack(found)
+
+
+def test_what_notebook_01_says_of_the_circle():
+    """At a low temperature about half of eight pairs find each other, at 0.5 all; two pairs stop
+    before they meet, with the question answered."""
+    together = lambda cosines: (cosines.diagonal(dim1=1, dim2=2) > 0.95).float().mean().item()
+    assert 0.3 < together(moved(0.01)) < 0.7
+    assert together(moved(0.5)) == 1
+    two = moved(0.01, pairs=2)
+    assert together(two) < 0.3
+    assert (two.argmax(dim=2) == torch.arange(2)).float().mean() > 0.9
+
+
 def test_the_circle_refuses_what_it_has_no_room_for():
     with pytest.raises(ValueError, match="choose 2 to 8 things, not 1"):
         CircleLab(("dog",))
