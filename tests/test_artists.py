@@ -23,7 +23,7 @@ from miniclip.data.world import (
 )
 from miniclip.data.world.artists import ARTISTS, FOR_CHOOSING, artwork, drawn_codes
 from miniclip.data.world.scene import boxed, render
-from miniclip.evaluation import shifts, studies
+from miniclip.evaluation import robustness, shifts, studies
 from miniclip.evaluation.baselines import bag_of_words
 from miniclip.tools.cli import app
 from miniclip.tools.cli.options import world_of
@@ -79,6 +79,7 @@ def test_everybody_is_trained_on_or_chosen_by_or_unseen():
         world_of("starter"),
         shifts.HOME,
         shifts.WIDE,
+        *(arm.world for arm in robustness.ARMS.values()),
     ],
 )
 def test_nothing_is_trained_on_an_unseen_artist(world):

@@ -11,6 +11,7 @@ from miniclip.evaluation.benchmarks import (
     TEST_SEED,
     all_words,
     both_named,
+    duel,
     questions,
     single_objects,
     two_objects,
@@ -76,3 +77,21 @@ def test_seeds_for_choosing_and_for_testing_differ():
     assert not np.array_equal(
         single_objects(WORLD, 2, 32).images, single_objects(WORLD, 2, 32, CHOICE_SEED).images
     )
+
+
+@pytest.mark.parametrize(
+    ("wins", "losses", "p"), [(9, 1, 0.0215), (1, 9, 0.0215), (6, 4, 0.754), (0, 0, 1), (5, 5, 1)]
+)
+def test_a_duel_is_mcnemars_exact_test(wins, losses, p):
+    """The values of p are those of scipy.stats.binomtest."""
+    one = np.array([True] * wins + [False] * losses + [True, False] * 20)
+    other = np.array([False] * wins + [True] * losses + [True, False] * 20)
+    found = duel(one, other)
+    assert (found.wins, found.losses) == (wins, losses) and found.p == pytest.approx(p, abs=5e-4)
+    verdict = {9: "the first is better", 1: "the second is better"} if p < 0.05 else {}
+    assert str(found) == f"{wins} to {losses}: {verdict.get(wins, 'no telling which is better')}"
+
+
+def test_a_duel_needs_the_same_pictures():
+    with pytest.raises(ValueError, match="one answers 2 pictures, the other 3"):
+        duel([True, False], [True, False, True])

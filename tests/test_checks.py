@@ -520,22 +520,33 @@ WRONG = {
 }
 
 
-def on_lines(seen, right, level):
-    points = [(0, 0.0), *zip(seen, right)]
-    for (x, low), (y, high) in zip(points, points[1:]):
-        if high >= level:
-            return x + (y - x) * (level - low) / (high - low)
-    return math.inf
+def told(nats):
+    other = ~torch.eye(len(nats)).bool()
+    return torch.stack([nats[other[:, j], j].mean() - nats[j, j] for j in range(len(nats))])
 
 
-def first_above(seen, right, level):
-    return min((x for x, y in zip(seen, right) if y >= level), default=math.inf)
+def ridge(x, y, strength):
+    return torch.linalg.inv(x.T @ x + strength * torch.eye(x.shape[1])) @ x.T @ y
+
+
+def wise(before, after, share):
+    return {name: torch.lerp(before[name], after[name], share) for name in before}
+
+
+def by_group(right, groups):
+    return [
+        np.mean([r for r, g in zip(right.tolist(), groups.tolist()) if g == k])
+        for k in set(groups.tolist())
+    ]
 
 
 RIGHT |= {
     "02.causal_mask": lambda T: torch.tensor([[j <= i for j in range(T)] for i in range(T)]),
     "02.found": lambda i, t: float(np.mean([(row @ t.T).argmax() == k for k, row in enumerate(i)])),
-    "06.pictures_needed": on_lines,
+    "05.ridge": ridge,
+    "05.wise": wise,
+    "06.told": told,
+    "07.worst_group": lambda right, groups: float(min(by_group(right, groups))),
 }
 WRONG |= {
     "02.causal_mask": [
@@ -554,23 +565,37 @@ WRONG |= {
         (lambda i, t: (i * t).sum(1).mean().item(), "expected"),
         (lambda i, t: ((i @ t.T).argmax(1) == IN(len(i))).float(), "shape|number"),
     ],
-    "06.pictures_needed": [
-        (first_above, "next point"),
-        (lambda x, y, level: x[0] if y[0] >= level else on_lines(x, y, level), "begins at zero"),
-        (
-            lambda x, y, level: next(
-                (
-                    x0 + (x1 - x0) * (level - y0) / (y1 - y0)
-                    for (x0, y0), (x1, y1) in list(zip([(0, 0.0), *zip(x, y)], [*zip(x, y)]))[::-1]
-                    if y0 < level <= y1
-                ),
-                math.inf,
-            ),
-            "not for the last",
-        ),
-        (lambda x, y, level: float(np.interp(level, y, x)), "expected"),
-        (lambda x, y, level: 0.0, "expected"),
-        (lambda x, y, level: None, "None"),
+    "05.ridge": [
+        (lambda x, y, s: torch.linalg.pinv(x) @ y, "penalty is not in it"),
+        (lambda x, y, s: torch.linalg.pinv(x.T @ x + s) @ x.T @ y, "on the diagonal"),
+        (lambda x, y, s: ridge(x, y, s * s), "not squared"),
+        (lambda x, y, s: ridge(x, y, s).T, "shape|expected"),
+        (lambda x, y, s: ridge(x, y, len(x) * s), "expected"),
+        (lambda x, y, s: x @ ridge(x, y, s), "shape|expected"),
+    ],
+    "05.wise": [
+        (lambda a, b, share: wise(b, a, share), "turned round"),
+        (lambda a, b, share: {k: a[k] + share * b[k] for k in a}, "without taking it away"),
+        (lambda a, b, share: wise(a, b, 0.5), "not every share"),
+        (lambda a, b, share: list(wise(a, b, share).values()), "expected|dict"),
+        (lambda a, b, share: {k: wise(a, b, share)[k] for k in ["bias"]}, "expected|weight"),
+        (lambda a, b, share: {k: v.sum() for k, v in wise(a, b, share).items()}, "shape|expected"),
+    ],
+    "06.told": [
+        (lambda n: n.mean(0) - n.diagonal(), r"the \*other\*|other"),
+        (lambda n: told(n.T), "along its row"),
+        (lambda n: -told(n), "count as positive"),
+        (lambda n: told(n).mean(), "shape"),
+        (lambda n: n.diagonal(), "expected"),
+        (lambda n: told(n) / n.diagonal(), "expected"),
+    ],
+    "07.worst_group": [
+        (lambda r, g: r.float().mean().item(), "all pictures together"),
+        (lambda r, g: float(np.mean(by_group(r, g))), "mean over the groups"),
+        (lambda r, g: float(max(by_group(r, g))), "best group"),
+        (lambda r, g: by_group(r, g), "shape|number"),
+        (lambda r, g: 1 - float(min(by_group(r, g))), "expected"),
+        (lambda r, g: int(np.argmin(by_group(r, g))), "expected"),
     ],
 }
 

@@ -1,6 +1,8 @@
 """Promises of the shifts: each changes one thing, the answer stays, and what training must not
 show it does not show."""
 
+from collections import Counter, defaultdict
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from miniclip.course import plots
 from miniclip.data import picturebook
 from miniclip.evaluation import shifts
 from miniclip.evaluation.baselines import Classifier
+from miniclip.evaluation.benchmarks import single_objects
 from miniclip.zeroshot import Score
 
 
@@ -18,21 +21,20 @@ def sets():
 
 
 def test_every_shift_asks_for_the_same_things(sets):
-    """But for new colours, which need things that can be painted."""
+    """The same scenes, too, but for new colours, which need things that can be painted, and for
+    other artists, who have other drawings to choose from."""
     assert set(sets) == set(shifts.SHIFTS)
     for name, data in sets.items():
         assert len(data) == 24 and data.images.shape == (24, 48, 48, 3)
         question = shifts.which_thing(data)
         assert len(set(question.labels)) == 40 and set(question.targets) <= set(question.labels)
-        if name != "new colours":
+        if name not in ("new colours", "near artists", "far artist"):
             assert data.facts["object"].tolist() == sets["home"].facts["object"].tolist()
 
 
 def test_each_shift_is_what_its_name_says(sets):
     home = sets["home"]
-    assert set(sets["pencil sketch"].facts["style"]) == {"sketch"} and set(
-        sets["cut-out"].facts["style"]
-    ) == {"cutout"}
+    assert set(sets["pencil sketch"].facts["style"]) == {"sketch"}
     assert set(sets["at night"].facts["place"]) == {"night"} and set(
         sets["in the desert"].facts["place"]
     ) == {"desert"}
@@ -102,17 +104,44 @@ def test_figures_say_what_their_whiskers_and_shades_are():
     ]  # where the curve is farther away
 
 
-def test_the_figure_of_robustness_has_a_panel_for_each_shift_and_says_how_it_ended():
-    lines = {
-        name: {
-            "noise": [(0.0, 0.1), (0.8, 0.4), (1.0, last)],
-            "blur": [(0.1, 0.1), (0.9, 0.5), (1.0, 0.9)],
-        }
+def test_a_place_of_its_own_leaves_five_things_and_another_place_changes_nothing_else():
+    """The shortcut: where a thing is, tells which five it may be, until places are exchanged."""
+    own, other = (single_objects(shifts.own_places(away), 200, 48, seed=5).facts for away in (0, 3))
+    places_of = defaultdict(set)
+    for word, place in zip(own["object"], own["place"]):
+        places_of[word].add(place)
+    assert {len(places) for places in places_of.values()} == {1}
+    things_in = Counter(place for (place,) in places_of.values())
+    assert set(things_in) == set(shifts.USUAL_PLACES) and max(things_in.values()) <= 5
+    assert (own["place"] != other["place"]).all()
+    for fact in ("object", "color", "artist", "sizes", "light"):
+        assert np.array_equal(own[fact], other[fact])
+
+
+def test_artists_are_unseen_at_home_and_seen_under_their_own_shift(sets):
+    assert not set(sets["home"].facts["artist"]) & {*shifts.NEAR, *shifts.FAR}
+    assert set(sets["near artists"].facts["artist"]) == set(shifts.NEAR)
+    assert set(sets["far artist"].facts["artist"]) == set(shifts.FAR)
+
+
+def test_the_figure_of_robustness_has_a_panel_for_each_shift_and_a_line_through_one_kind():
+    """The line goes through points that lie on one, also where an accuracy is 0 or 1."""
+    models = {
+        name: {"noise": [(0.0, 0.1), (0.8, 0.4), (1.0, last)], "blur": [(0.2, 0.2), (0.9, 0.9)]}
         for name, last in (("CLIP", 0.75), ("twin", 0.25))
     }
-    figure = plots.robustness(lines, 100, {"CLIP": "blue", "twin": "red"}, columns=2)
-    assert [axis.get_title() for axis in figure.axes] == [
-        "noise",
-        "blur",
-    ] and "noise CLIP 75%, twin 25%" in figure.alt
-    assert len(figure.png()) > 10_000  # accuracies of 0 and 1 can be drawn
+    figure = plots.robustness(models, 100, {"CLIP": "blue", "twin": "red"}, line="twin")
+    assert [axis.get_title() for axis in figure.axes] == ["noise", "blur"]
+    assert "noise CLIP 75%, twin 40%" in figure.alt and len(figure.png()) > 10_000
+    lines = {line.get_label(): line for line in figure.axes[1].get_lines()}
+    x, y = lines["fit to twin"].get_data()
+    assert np.allclose(x, y)  # blur is as good as at home
+
+
+def test_a_figure_of_gaps_shows_each_difference_on_its_side_of_zero():
+    rows = {"noise": (-5.0, -9.0, -1.0), "blur": (3.0, -2.0, 8.0)}
+    figure = plots.gaps({"captions": rows}, "points", {"captions": "blue"}, "Who is ahead?")
+    assert figure.alt == "Who is ahead?: noise captions -5; blur captions +3"
+    two = plots.gaps({"one": rows, "two": rows}, "points", {"one": "blue", "two": "red"})
+    marks = [line.get_xdata()[0] for line in two.axes[0].get_lines() if line.get_marker() == "o"]
+    assert marks == [-5, 3, -5, 3]

@@ -199,11 +199,11 @@ class Classifier(Baseline):
 
     def forward(self, images: Tensor) -> Tensor:
         """Pictures (B, 3, S, S) -> logits (B, C)."""
-        return (
-            self.clip.logit_scale.exp()
-            * self.clip.encode_image(images)
-            @ F.normalize(self.head, dim=-1).T
-        )
+        return self.logits(self.clip.encode_image(images), self.head)
+
+    def logits(self, vectors: Tensor, head: Tensor) -> Tensor:
+        """Unit vectors of pictures (B, E) and vectors of classes (C, E) -> logits (B, C)."""
+        return self.clip.logit_scale.exp() * vectors @ F.normalize(head, dim=-1).T
 
     def class_scores(self, images: Tensor, names: Sequence[str]) -> Tensor:
         """The logits (B, C). The classifier knows only the classes it was trained on, so there must
@@ -223,6 +223,7 @@ def supervised(
     model: CLIP | str | CLIPConfig = "nano",
     head: Tensor | None = None,
     keep_statistics: bool = False,
+    also: Sequence[tuple[Sequence[str], Sequence[str]]] = (),
     **options,
 ) -> tuple[Classifier, History]:
     """Train an image tower on labels, the usual way.
@@ -235,6 +236,8 @@ def supervised(
             further, in place.
         head: (C, E), the vectors to start from.
         keep_statistics: see `Classifier`.
+        also: more labels that the tower learns from: further (targets, labels), "" as the target of
+            a picture that has none. Their heads are gone after the training.
         options: of `fit_baseline`, such as seen, recipe and eval_fn.
     Returns:
         the `Classifier` and its `History`.
@@ -250,15 +253,26 @@ def supervised(
         model if isinstance(model, CLIP) else _start(data, model, options), labels, head
     )
     classifier.keep_statistics = keep_statistics
-    right = torch.tensor([labels.index(str(target)) for target in targets])
-    return classifier, fit_baseline(
-        classifier,
-        data,
-        lambda images, tokens, rows: F.cross_entropy(
-            classifier(images).float(), right[rows].to(images.device)
-        ),
-        **options,
-    )
+    width = classifier.config.embed_dim
+    classifier.also = nn.ParameterList(torch.randn(len(more), width) * 0.1 for _, more in also)
+    right = [_rows(*question) for question in ((targets, labels), *also)]
+
+    def loss(images: Tensor, tokens: Tensor, rows: Tensor) -> Tensor:
+        vectors = classifier.clip.encode_image(images)
+        heads = (classifier.head, *classifier.also)
+        every = (classifier.logits(vectors, head).float() for head in heads)
+        answers = (answer[rows].to(images.device) for answer in right)
+        return sum(map(F.cross_entropy, every, answers))
+
+    history = fit_baseline(classifier, data, loss, **options)
+    del classifier.also
+    return classifier, history
+
+
+def _rows(targets: Sequence[str], labels: Sequence[str]) -> Tensor:
+    """The number of each target among the labels; for "" what a cross-entropy leaves out."""
+    number = {label: row for row, label in enumerate(labels)} | {"": -100}
+    return torch.tensor([number[str(target)] for target in targets])
 
 
 class BagOfWords(Baseline):

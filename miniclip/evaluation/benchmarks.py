@@ -3,7 +3,8 @@ levels. Used in notebooks 02 to 07."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -161,3 +162,42 @@ def ask(
 def scorer(data: CaptionedImages) -> Callable[..., dict[str, float]]:
     """A function for `train(eval_fn=...)` that gives the accuracies on a test set."""
     return lambda model: {name: score.accuracy for name, score in ask(model, data).items()}
+
+
+@dataclass(frozen=True)
+class Duel:
+    """Two answers to the same pictures, compared pair by pair (McNemar's exact test).
+
+    Where both are right or both are wrong, a picture says nothing about which is better.
+
+    Args:
+        wins: pictures on which only the first is right.
+        losses: pictures on which only the second is right.
+        p: how often two equally good answers would differ so much or more, in [0, 1].
+    """
+
+    wins: int
+    losses: int
+    p: float
+
+    def __str__(self) -> str:
+        verdict = "the first is better" if self.wins > self.losses else "the second is better"
+        verdict = verdict if self.p < 0.05 else "no telling which is better"
+        return f"{self.wins} to {self.losses}: {verdict}"
+
+
+def duel(one: Sequence[bool], other: Sequence[bool]) -> Duel:
+    """Compare two answers to the same pictures.
+
+    Args:
+        one, other: whether each is right on each picture (n,).
+    Raises:
+        ValueError: if they are not of the same length.
+    """
+    one, other = np.asarray(one, bool), np.asarray(other, bool)
+    if one.shape != other.shape:
+        raise ValueError(f"one answers {one.size} pictures, the other {other.size}")
+    wins, losses = int((one & ~other).sum()), int((other & ~one).sum())
+    n = wins + losses
+    tail = sum(math.comb(n, k) for k in range(min(wins, losses) + 1)) / 2**n
+    return Duel(wins, losses, min(1.0, 2 * tail))

@@ -1,9 +1,10 @@
 """What models that others have released do on this course's tests: `python -m miniclip study real`.
 
-One file with numbers for each claim of the paper that notebook 09 speaks of: prompts and ensembles
-(3.1.4), style as a shift (3.3), the failures (3.1.5, 6), text on pictures and the modality gap.
-Whoever has the internet can run it and hand in the file; what ships was measured on the models
-that ship. Answers are kept picture by picture, so that models can be compared in pairs.
+One file with numbers for each claim of the paper that notebooks 05 and 09 speak of: prompts and
+ensembles (3.1.4), what a sentence is worth in labels (3.1.5), style as a shift (3.3), the failures
+(3.1.5, 6), text on pictures and the modality gap. Whoever has the internet can run it and hand in
+the file; what ships was measured on the models that ship. Answers are kept picture by picture, so
+that models can be compared in pairs.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +24,7 @@ from miniclip.data import CaptionedImages, World, album, labelled
 from miniclip.data.world.scene import STYLES
 from miniclip.evaluation.benchmarks import TEST_SEED, questions, single_objects
 from miniclip.evaluation.challenges import CHALLENGES, Challenge, cosines, written
+from miniclip.evaluation.probes import features, few_shot, linear_probe, pixels
 from miniclip.evaluation.studies import Log
 from miniclip.released import HUB_MODELS
 from miniclip.retrieval import caption_features, recall_at_k
@@ -31,6 +34,7 @@ MODELS = ("picturebook", "photos", *HUB_MODELS)
 WAYS = {"bare name": "{}", "sentence": "a photo of {}.", "ensemble": prompts.ALL}
 # Real pictures with class labels: where torchvision keeps them, or a folder with a labels.json.
 REAL_SETS = ("cifar10", "imagenette")
+SHOTS = (1, 2, 4, 8, 16, 32, 64)  # labelled pictures of each class
 UNSEEN = World(nouns="starter", artists="unseen")
 
 
@@ -52,6 +56,29 @@ def ways_to_ask(model, data: CaptionedImages, ways: Sequence[str] = tuple(WAYS))
         score = evaluate(model, features, q.targets, q.labels, WAYS[way], q.names)
         found[way] = hits(labels[score.predictions] == q.targets)
     return found
+
+
+def labels_against_words(model, learn: CaptionedImages, test: CaptionedImages) -> dict:
+    """Zero-shot against linear probes on all labels and on few (paper, Figures 6 and 7).
+
+    Args:
+        model: a CLIP.
+        learn, test: pictures with class labels.
+    Returns:
+        the right answers of one sentence ("zero-shot"), of a probe on all labels ("probe") and of a
+        probe on raw pixels ("pixels"); how many pictures the probes learned from ("labels"); and
+        {number of pictures of each class: the accuracy of each of five draws} ("shots").
+    """
+    y, test_y = learn.facts["object"], test.facts["object"]
+    x, test_x = features(model, learn), features(model, test)
+    found = {"zero-shot": ways_to_ask(model, test, ["sentence"])["sentence"], "labels": len(learn)}
+    for name, seen in (("probe", (x, test_x)), ("pixels", (pixels(learn), pixels(test)))):
+        probe = linear_probe(seen[0], y, seen[1], test_y)
+        classes = probe.classifier.classes_
+        found[name] = hits(classes[probe.test_score.predictions] == test_y)
+    fewest = np.unique(y, return_counts=True)[1].min()
+    curve = few_shot(x, y, test_x, test_y, [number for number in SHOTS if number <= fewest])
+    return found | {"shots": {str(number): found.tolist() for number, found in curve.items()}}
 
 
 def styles(model, n: int, size: int) -> dict[str, str]:
@@ -89,15 +116,22 @@ def claims(model, n: int, real_root: Path) -> dict[str, Callable[[], object]]:
     FileNotFoundError, or ModuleNotFoundError without torchvision."""
     size = min(model.config.image_size, 224)
 
-    def real(name: str) -> dict[str, str]:
+    def pictures(name: str, count: int, train: bool = False) -> CaptionedImages:
         folder = real_root / name
         found = folder if (folder / "labels.json").is_file() else name
-        return ways_to_ask(model, labelled(found, 5 * n, size, root=real_root))
+        return labelled(found, count, size, train, root=real_root)
+
+    def real(name: str) -> dict[str, str]:
+        return ways_to_ask(model, pictures(name, 5 * n))
+
+    def few_labels(name: str) -> dict:
+        return labels_against_words(model, pictures(name, 10 * n, True), pictures(name, 5 * n))
 
     made = {
         "album": lambda: album_scores(model, size),
         "prompts: drawings": lambda: ways_to_ask(model, single_objects(UNSEEN, n, size)),
-        **{f"prompts: {name}": lambda name=name: real(name) for name in REAL_SETS},
+        **{f"prompts: {name}": partial(real, name) for name in REAL_SETS},
+        **{f"labels: {name}": partial(few_labels, name) for name in REAL_SETS},
         "styles": lambda: styles(model, n, size),
         "no word": lambda: chosen(model, written(n, size, text=False)),
     }
@@ -120,7 +154,8 @@ def real(
         log: what is measured is written there, part by part, as "MODEL: CLAIM".
         models: names or paths, as `miniclip.load` takes them. One that is neither here nor to be
             fetched is left out, which is told.
-        n: pictures for each claim; five times as many of the real sets.
+        n: pictures for each claim; five times as many of the real sets, and ten times as many for
+            probes to learn from.
         real_root: where real sets are looked for.
         progress: whether to show a progress bar.
     """

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from random import Random
 
 import numpy as np
@@ -21,6 +22,8 @@ from miniclip.evaluation.benchmarks import TEST_SEED, Question, single_objects
 from miniclip.zeroshot import Score, evaluate
 
 NEW_PLACES = ("night", "desert")
+USUAL_PLACES = tuple(place for place in PLACES if place not in NEW_PLACES)
+NEAR, FAR = ("noto", "noto-old"), ("firefox",)  # unseen artists, by how their drawings look
 PAINTABLE = tuple(noun for noun in STARTER if CONCEPTS[noun].family)
 # Two colours for each thing in which training never shows it.
 NEW_COLORS = frozenset(
@@ -28,18 +31,38 @@ NEW_COLORS = frozenset(
     for number, noun in enumerate(PAINTABLE)
     for step, shift in ((1, 0), (3, 4))
 )
+# Each thing is in each of eight places equally often: a place tells nothing about the thing.
 HOME = World(
     nouns="starter",
     objects=1,
     styles={"full": 1},
-    places=tuple(place for place in PLACES if place not in NEW_PLACES),
+    places=USUAL_PLACES,
+    places_of=dict.fromkeys(STARTER, USUAL_PLACES),
     excluded_pairs=NEW_COLORS,
-    artists="openmoji",
 )
-# A wide world: it contains four of the eight shifts, as captioned pictures of the web would.
+# A wide world: it contains four of the shifts, as captioned pictures of the web would.
 WIDE = replace(
-    HOME, places=tuple(PLACES), styles={"full": 0.85, "sketch": 0.15}, excluded_pairs=frozenset()
+    HOME,
+    places=tuple(PLACES),
+    places_of=dict.fromkeys(STARTER, tuple(PLACES)),
+    styles={"full": 0.85, "sketch": 0.15},
+    excluded_pairs=frozenset(),
 )
+
+
+def own_places(away: int = 0) -> World:
+    """The world at home, but with a shortcut: each thing is always in the same place, so that a
+    place leaves five of the forty things to choose from.
+
+    Args:
+        away: 0 for the place of each thing; 1 to 7 for that of other things instead. The pictures
+            differ in nothing else.
+    """
+    places = {
+        noun: (USUAL_PLACES[(number + away) % len(USUAL_PLACES)],)
+        for number, noun in enumerate(STARTER)
+    }
+    return replace(HOME, places_of=places)
 
 
 def noise(images: np.ndarray, strength: float = 0.15, seed: int = 0) -> np.ndarray:
@@ -70,10 +93,13 @@ def _new_colors(n: int, size: int, seed: int) -> CaptionedImages:
     for index in range(n):
         rng = Random(f"new colours {seed} {index}")
         scene = world.scene(rng)
-        noun, meaning = scene.things[0].noun, scene.things[0].concept
-        variant = rng.choice([row for row, art in enumerate(meaning.art) if art in meaning.family])
+        while not scene.things[0].concept.can_be_painted(
+            scene.things[0].variant, scene.things[0].artist
+        ):
+            scene = world.scene(rng)
+        noun = scene.things[0].noun
         color = rng.choice([color for color in COLORS if (noun, color) in NEW_COLORS])
-        scenes.append(scene.with_(things=[replace(scene.things[0], variant=variant, color=color)]))
+        scenes.append(scene.with_(things=[replace(scene.things[0], color=color)]))
     facts = [scene_facts(scene) for scene in scenes]
     columns = {name: np.array([fact[name] for fact in facts]) for name in facts[0]}
     return CaptionedImages(
@@ -90,21 +116,25 @@ def _changed(
     return CaptionedImages(change(data.images), data.captions, data.ids, data.facts, data.info)
 
 
+def _of(n: int, size: int, seed: int, **changes) -> CaptionedImages:
+    """Pictures of the world at home with some of its fields changed."""
+    style = changes.pop("style", "full")
+    return single_objects(replace(HOME, **changes), n, size, seed, style)
+
+
 SHIFTS: dict[str, Callable[[int, int, int], CaptionedImages]] = {
-    "home": lambda n, size, seed: single_objects(HOME, n, size, seed),
-    "pencil sketch": lambda n, size, seed: single_objects(HOME, n, size, seed, "sketch"),
-    "cut-out": lambda n, size, seed: single_objects(HOME, n, size, seed, "cutout"),
-    "at night": lambda n, size, seed: single_objects(
-        replace(HOME, places=("night",)), n, size, seed
-    ),
-    "in the desert": lambda n, size, seed: single_objects(
-        replace(HOME, places=("desert",)), n, size, seed
-    ),
-    "half as large": lambda n, size, seed: single_objects(replace(HOME, scale=0.5), n, size, seed),
-    "noise": lambda n, size, seed: _changed(noise, n, size, seed),
-    "blur": lambda n, size, seed: _changed(blur, n, size, seed),
+    "home": _of,
+    "near artists": partial(_of, artists=NEAR),
+    "far artist": partial(_of, artists=FAR),
+    "pencil sketch": partial(_of, style="sketch"),
+    "at night": partial(_of, places_of=dict.fromkeys(STARTER, ("night",))),
+    "in the desert": partial(_of, places_of=dict.fromkeys(STARTER, ("desert",))),
     "new colours": _new_colors,
+    "half as large": partial(_of, scale=0.5),
+    "noise": partial(_changed, noise),
+    "blur": partial(_changed, blur),
 }
+INSIDE = ("pencil sketch", "at night", "in the desert", "new colours")  # what `WIDE` contains
 
 
 def shifted(n: int = 1000, size: int = 48, seed: int = TEST_SEED) -> dict[str, CaptionedImages]:

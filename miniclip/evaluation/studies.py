@@ -18,14 +18,11 @@ import torch
 from miniclip.config import CLIPConfig
 from miniclip.data import CaptionedImages, CaptionStyle, World, picturebook
 from miniclip.device import PRECISIONS
-from miniclip.evaluation.baselines import (
-    supervised,
-)
 from miniclip.evaluation.benchmarks import CHOICE_SEED, questions, scorer, single_objects
 from miniclip.evaluation.challenges import CHALLENGES, choose
 from miniclip.evaluation.objectives import compare_objectives
 from miniclip.evaluation.parts import mistakes, parts
-from miniclip.evaluation.shifts import HOME, WIDE, ask_all, shifted, which_thing
+from miniclip.evaluation.robustness import robustness
 from miniclip.evaluation.study_log import Log
 from miniclip.model import CLIP
 from miniclip.training.clip import train
@@ -33,7 +30,6 @@ from miniclip.training.timing import seconds_of, training_step
 from miniclip.zeroshot import evaluate
 
 RESULTS = Path(__file__).parents[1] / "results"
-LOOKS = (0.01, 0.03, 0.06, *(tenth / 10 for tenth in range(1, 11)))  # most happens early
 
 
 def result(name: str) -> dict:
@@ -45,42 +41,6 @@ def result(name: str) -> dict:
     if name not in NAMES:
         raise ValueError(f"there is no study {name!r}; there are {', '.join(NAMES)}")
     return json.loads((RESULTS / f"{name.replace(' ', '-')}.json").read_text())
-
-
-def robustness(
-    log: Log,
-    seen: int = 51_200,
-    pictures: int = 50_000,
-    tests: int = 500,
-    precision: str | None = None,
-) -> None:
-    """Captions against labels, and a narrow world against a wide one: four trainings of the same
-    tower, evaluated along the way at home and under shift."""
-    sets = shifted(tests)
-    options = {
-        "seen": seen,
-        "eval_at": LOOKS,
-        "precision": precision,
-        "eval_fn": lambda model: {
-            name: score.accuracy for name, score in ask_all(model, sets).items()
-        },
-    }
-
-    def run(supervision: str, world: World, keep: str = "") -> list[dict]:
-        data = picturebook(pictures, 0, 48, world)
-        if supervision == "captions":
-            model, history = train(data, "nano", **options)
-        else:
-            q = which_thing(data)
-            model, history = supervised(data, q.targets, q.labels, "nano", **options)
-        if keep:
-            log.keep(keep, model, "robustness")
-        return history.rows
-
-    for supervision, name in (("captions", "home"), ("labels", "classifier")):
-        log.part(supervision, partial(run, supervision, HOME, name))
-        log.part(f"{supervision}, wide", partial(run, supervision, WIDE))
-    log.part("about", lambda: {"test pictures": tests, "precision": precision or "fp32"})
 
 
 def counted_world(n: int, size: int, seed: int, captions: CaptionStyle) -> CaptionedImages:

@@ -32,43 +32,74 @@ def _pairs() -> dict[str, tuple]:
     return cases
 
 
-def _needed(seen: list[int], right: list[float], level: float) -> float:
-    """Pictures until a curve that starts at (0, 0) first reaches a level, on straight lines."""
-    before, low = 0.0, 0.0
-    for after, high in zip(seen, right):
-        if high >= level:
-            return before + (level - low) / (high - low) * (after - before)
-        before, low = after, high
-    return float("inf")
+def _told(nats: Tensor, keep_own: bool = False, dim: int = 0) -> Tensor:
+    """What its own picture tells of each caption: the mean loss with other pictures, minus that
+    with its own."""
+    others = nats.sum(dim) if keep_own else nats.sum(dim) - nats.diagonal()
+    return others / (len(nats) if keep_own else len(nats) - 1) - nats.diagonal()
 
 
-def _first(seen: list[int], right: list[float], level: float) -> float:
-    return next((float(x) for x, y in zip(seen, right) if y >= level), float("inf"))
+def _losses() -> dict[str, tuple]:
+    """Matrices of losses: rows are pictures, columns are captions."""
+    cases = {"two captions": (torch.tensor([[1.0, 6.0], [4.0, 3.0]]),)}
+    for B in (3, 6):
+        cases[f"{B} captions"] = (20 + 3 * random_numbers(B, B, seed=B) - 8 * torch.eye(B),)
+    return cases
 
 
-def _last(seen: list[int], right: list[float], level: float) -> float:
-    """Where a curve crosses for the last time: wrong if it dips."""
-    found, points = float("inf"), [(0, 0.0), *zip(seen, right)]
-    for (before, low), (after, high) in zip(points, points[1:]):
-        if low < level <= high:
-            found = before + (level - low) / (high - low) * (after - before)
-    return found
+def _ridge(x: Tensor, y: Tensor, strength: float) -> Tensor:
+    return torch.linalg.solve(x.T @ x + strength * torch.eye(x.shape[1]), x.T @ y)
 
 
-def _without_start(seen: list[int], right: list[float], level: float) -> float:
-    """Without the line from (0, 0) to the first point."""
-    if right[0] >= level:
-        return float(seen[0])
-    return _needed(seen, right, level)
+def _regressions() -> dict[str, tuple]:
+    """Features and targets; in one case fewer rows than columns."""
+    cases = {"two features": (torch.tensor([[1.0, 0.0], [0.0, 2.0]]), torch.eye(2), 1.0)}
+    for n, D, C, strength in ((12, 4, 3, 0.5), (3, 6, 2, 2.0)):
+        x, y = random_numbers(n, D, seed=n), random_numbers(n, C, seed=n + 1)
+        cases[f"{n} pictures, {D} features, {C} classes"] = (x, y, strength)
+    return cases
 
 
-CURVES = {
-    "a rising curve": ([100, 200, 400], [0.1, 0.3, 0.7], 0.5),
-    "reached before the first point": ([100, 200], [0.4, 0.6], 0.2),
-    "a curve that dips": ([10, 20, 30, 40], [0.1, 0.5, 0.2, 0.6], 0.4),
-    "never reached": ([10, 20], [0.1, 0.2], 0.5),
-    "reached exactly": ([10, 20], [0.1, 0.2], 0.2),
-}
+def _between(before: dict, after: dict, share: float) -> dict:
+    return {name: (1 - share) * before[name] + share * after[name] for name in before}
+
+
+def _weights() -> dict[str, tuple]:
+    """Two models, as the weights by their names."""
+
+    def model(seed: int) -> dict[str, Tensor]:
+        shapes = {"weight": (3, 2), "bias": (3,)}
+        return {
+            name: random_numbers(*shape, seed=seed + row)
+            for row, (name, shape) in enumerate(shapes.items())
+        }
+
+    return {f"a share of {share}": (model(1), model(5), share) for share in (0.25, 0.0, 1.0, 0.6)}
+
+
+def _shares(right: Tensor, groups: Tensor) -> list[float]:
+    """How often each group is right."""
+    return [right[groups == group].float().mean().item() for group in groups.unique()]
+
+
+def _worst(right: Tensor, groups: Tensor) -> float:
+    return min(_shares(right, groups))
+
+
+def _grouped() -> dict[str, tuple]:
+    """Right answers in groups of different sizes."""
+    cases = {
+        "a large and a small group": (
+            torch.tensor([True, True, True, False, True, False, False]),
+            torch.tensor([0, 0, 0, 0, 0, 7, 7]),
+        )
+    }
+    for seed in (1, 2, 3):
+        groups = (4 * random_numbers(60, seed=seed).abs()).long().clamp(max=4)
+        right = random_numbers(60, seed=seed + 10) > 0.3 * groups - 0.8
+        cases[f"60 pictures, number {seed}"] = (right, groups)
+    return cases
+
 
 NOTEBOOKS = {
     "02.causal_mask": Check(
@@ -103,15 +134,74 @@ NOTEBOOKS = {
             ],
         },
     ),
-    "06.pictures_needed": Check(
-        form="pictures_needed(seen, right, level)",
-        gives="the pictures until the curve first reaches the level, infinite if it never does",
-        right=_needed,
-        cases=lambda: CURVES,
+    "05.ridge": Check(
+        form="ridge(x, y, strength)",
+        gives="the weights (D, C) that minimise |x W - y|^2 + strength |W|^2",
+        right=_ridge,
+        cases=_regressions,
         mistakes={
-            "between two points the curve is a straight line; you took the next point": [_first],
-            "the curve begins at zero pictures and an accuracy of zero": [_without_start],
-            "it counts when the level is reached for the first time, not for the last": [_last],
+            "the penalty is not in it: add strength times the unit matrix (D, D)": [
+                lambda x, y, strength: torch.linalg.pinv(x.T @ x) @ x.T @ y
+            ],
+            "strength belongs on the diagonal alone; you added it everywhere": [
+                lambda x, y, strength: torch.linalg.pinv(x.T @ x + strength) @ x.T @ y
+            ],
+            "the penalty's strength is used as it is, not squared": [
+                lambda x, y, strength: _ridge(x, y, strength**2)
+            ],
+        },
+    ),
+    "05.wise": Check(
+        form="wise(before, after, share)",
+        gives="a dict of the same names: weights that are the given share of the way to `after`",
+        right=_between,
+        cases=_weights,
+        mistakes={
+            "a share of 0 is the model before, and of 1 the model after; yours is turned round": [
+                lambda before, after, share: _between(after, before, share)
+            ],
+            "you add the share of `after` without taking it away from `before`": [
+                lambda before, after, share: {
+                    name: before[name] + share * after[name] for name in before
+                }
+            ],
+            "not every share is a half": [
+                lambda before, after, share: _between(before, after, 0.5)
+            ],
+        },
+    ),
+    "06.told": Check(
+        form="told(nats)",
+        gives="(B,), the nats that each caption's own picture saves, compared with other pictures",
+        right=_told,
+        cases=_losses,
+        mistakes={
+            "the mean is over the *other* pictures; leave out the caption's own": [
+                lambda nats: _told(nats, keep_own=True)
+            ],
+            "a column is a caption; you took the mean along its row": [
+                lambda nats: _told(nats, dim=1)
+            ],
+            "a picture that helps makes the loss smaller, and should count as positive": [
+                lambda nats: -_told(nats)
+            ],
+        },
+    ),
+    "07.worst_group": Check(
+        form="worst_group(right, groups)",
+        gives="the accuracy of the group that is right least often, a number from 0 to 1",
+        right=_worst,
+        cases=_grouped,
+        mistakes={
+            "that is the accuracy of all pictures together": [
+                lambda right, groups: right.float().mean().item()
+            ],
+            "that is the mean over the groups; the lowest is asked for": [
+                lambda right, groups: sum(_shares(right, groups)) / len(_shares(right, groups))
+            ],
+            "that is the best group; the worst is asked for": [
+                lambda right, groups: max(_shares(right, groups))
+            ],
         },
     ),
 }

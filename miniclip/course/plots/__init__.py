@@ -6,9 +6,9 @@ the same thing in every figure: see `INK` in `base.py`.
 """
 
 from miniclip.course.plots.base import INK, Plot, numbers, subplots
-from miniclip.course.plots.comparisons import diagnosis, panels, ratios, stacked
+from miniclip.course.plots.comparisons import diagnosis, gaps, panels, ratios, robustness, stacked
 from miniclip.course.plots.diagram import towers
-from miniclip.course.plots.lines import Live, bars, curves, plot_history, points, robustness
+from miniclip.course.plots.lines import Live, bars, curves, plot_history, points
 from miniclip.course.plots.matrices import confusion, heads, heat, similarity
 from miniclip.course.plots.pictures import artists, contact_sheet, guesses, matches, pairs, picture
 
@@ -22,6 +22,7 @@ __all__ = [
     "contact_sheet",
     "curves",
     "diagnosis",
+    "gaps",
     "guesses",
     "heads",
     "heat",

@@ -1,4 +1,5 @@
-"""Figures that compare trainings: learning curves side by side, and ratios with intervals."""
+"""Figures that compare trainings: learning curves side by side, ratios and gaps with intervals, and
+effective robustness."""
 
 from __future__ import annotations
 
@@ -6,11 +7,14 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, PercentFormatter
 
 from miniclip.course.plots.base import INK, Plot, subplots
+from miniclip.zeroshot import wilson
 
 Interval = tuple[float, float, float]  # a value, and the ends of its interval
+Points = Sequence[tuple[float, float]]  # (accuracy at home, accuracy under a shift), in [0, 1]
 
 
 def panels(
@@ -151,5 +155,122 @@ def diagnosis(
         f"{letter}: "
         + ", ".join(f"{name} to {rows[-1][column]:.2f}" for column, name in columns.items())
         for letter, rows in cases.items()
+    )
+    return figure
+
+
+def robustness(
+    models: Mapping[str, Mapping[str, Points]],
+    n: int,
+    inks: Mapping[str, str],
+    line: str,
+    columns: int = 2,
+    title: str = "Equally good at home: which is better away?",
+) -> Plot:
+    """Effective robustness (Taori et al. 2020): a panel for each shift, with the accuracy under the
+    shift over the accuracy at home, a point for each trained model, and a fitted line.
+
+    Args:
+        models: {kind of model: {shift: points}}.
+        n: test pictures behind each accuracy, for the 95 % intervals.
+        inks: the colour of each kind.
+        line: the kind of model to which the line is fitted, on the logit scale of both axes.
+        columns: panels in a row.
+        title: of the figure.
+    """
+    shifts = list(models[line])
+    rows = -(-len(shifts) // columns)
+    size = (5.2 * columns, 4.6 * rows)
+    figure, axes = subplots(rows, columns, size, sharex=True, sharey=True)
+    for axis, shift in zip(axes.flat, shifts):
+        panel = {name: points[shift] for name, points in models.items()}
+        _draw_panel(axis, panel, n, inks, line)
+        axis.set_title(shift)
+    for axis in axes.flat[len(shifts) :]:
+        axis.axis("off")
+    axes[0, 0].legend(frameon=False, loc="upper left")
+    figure.supxlabel("accuracy at home (logit scale)")
+    figure.supylabel("accuracy under the shift (logit scale)")
+    figure.suptitle(title, fontsize=14)
+    best = (
+        f"{shift} "
+        + ", ".join(
+            f"{name} {max(away for _, away in of[shift]):.0%}" for name, of in models.items()
+        )
+        for shift in shifts
+    )
+    figure.alt = (
+        f"accuracy under a shift over accuracy at home, with a line through the {line}; the best: "
+        + "; ".join(best)
+    )
+    return figure
+
+
+def _logit(share, n: int) -> np.ndarray:
+    """The logarithm of the odds of shares of n; 0 and 1, whose logit is infinite, count as half a
+    picture more and less."""
+    inside = np.clip(share, 0.5 / n, 1 - 0.5 / n)
+    return np.log(inside / (1 - inside))
+
+
+def _draw_panel(
+    axis: Axes, models: Mapping[str, Points], n: int, inks: Mapping[str, str], line: str
+) -> None:
+    """One panel of `robustness`."""
+    ticks = np.array((0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95, 0.99))
+    every = np.array([xy for points in models.values() for xy in points])
+    ticks = ticks[(ticks > every.min() / 1.6) & (1 - ticks > (1 - every.max()) / 1.6)]
+    place = _logit(ticks, n)
+    axis.plot(place, place, color="#AAAAAA", linestyle="--", label="as good as at home")
+    x, y = (_logit(values, n) for values in np.array(models[line]).T)
+    ends = np.array((place[0], place[-1]))
+    slope, start = np.polyfit(x, y, 1)
+    axis.plot(ends, start + slope * ends, color=inks[line], alpha=0.5, label=f"fit to {line}")
+    for name, points in models.items():
+        home, away = np.array(points).T
+        low, high = np.array([wilson(round(value * n), n) for value in away]).T
+        spread = [_logit(away, n) - _logit(low, n), _logit(high, n) - _logit(away, n)]
+        style = {"fmt": "o", "markersize": 8, "elinewidth": 1.2, "color": inks[name]}
+        axis.errorbar(_logit(home, n), _logit(away, n), spread, label=name, **style)
+    names = [f"{tick:.0%}" for tick in ticks]
+    axis.set(xticks=place, xticklabels=names, yticks=place, yticklabels=names)
+    axis.set(xlim=ends, ylim=(place[0] - 0.3, place[-1]))
+
+
+def gaps(
+    series: Mapping[str, Mapping[str, Interval]],
+    xlabel: str,
+    inks: Mapping[str, str],
+    title: str = "",
+) -> Plot:
+    """Differences with their intervals around a line at zero: a row for each, and in it a point for
+    each series.
+
+    Args:
+        series: {name of a series: {name of a row: (difference, low, high)}}, all with the same
+            rows.
+        xlabel, title: texts of the figure.
+        inks: the colour of each series.
+    """
+    rows = list(next(iter(series.values())))
+    step = 0.8 / len(series)
+    figure, ((axis,),) = subplots(1, 1, (9, 1.2 + len(rows) * (0.3 + 0.18 * len(series))))
+    for number, (name, found) in enumerate(series.items()):
+        for row, label in enumerate(rows):
+            value, low, high = found[label]
+            y = row + (number - (len(series) - 1) / 2) * step
+            axis.plot((low, high), (y, y), color=inks[name], linewidth=4, alpha=0.35)
+            text = name if len(series) > 1 and not row else None
+            axis.plot(value, y, "o", color=inks[name], markersize=9, label=text)
+    axis.axvline(0, color="#555555", linestyle="--")
+    axis.set_yticks(range(len(rows)), rows)
+    axis.tick_params(axis="y", length=0)
+    axis.invert_yaxis()
+    axis.set(xlabel=xlabel, title=title)
+    if len(series) > 1:
+        figure.legend(frameon=False, loc="outside right upper")
+    figure.alt = f"{title or xlabel}: " + "; ".join(
+        f"{row} " + ", ".join(f"{name} {found[row][0]:+.0f}" for name, found in series.items())
+        for row in rows
     )
     return figure

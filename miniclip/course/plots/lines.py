@@ -1,4 +1,4 @@
-"""Figures of numbers: curves, bars, points, and effective robustness."""
+"""Figures of numbers: curves, bars and points."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
 from miniclip.course.plots.base import INK, Plot, subplots
-from miniclip.zeroshot import wilson
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#CC79A7")
 
@@ -236,73 +235,3 @@ def points(
         for name, xy in groups.items()
     )
     return figure
-
-
-def robustness(
-    lines: dict[str, dict[str, Sequence[tuple[float, float]]]],
-    n: int,
-    inks: dict[str, str],
-    columns: int = 4,
-    title: str = "Equally good at home: which is better away?",
-) -> Plot:
-    """Effective robustness (Taori et al. 2020): a panel for each shift, with accuracy under the
-    shift over accuracy at home, and a line for each model along its training.
-
-    Args:
-        lines: {model: {shift: [(accuracy at home, accuracy under the shift), ...]}}, accuracies in
-            [0, 1].
-        n: test pictures behind each accuracy, for the 95 % intervals.
-        inks: the colour of each model.
-        columns: panels in a row.
-        title: of the figure.
-    """
-    shifts = list(next(iter(lines.values())))
-    rows = -(-len(shifts) // columns)
-    figure, axes = subplots(rows, columns, (3.3 * columns, 3.4 * rows), sharex=True, sharey=True)
-    for axis, shift in zip(axes.flat, shifts):
-        panel = {name: panels[shift] for name, panels in lines.items()}
-        _draw_panel(axis, shift, panel, n, inks)
-    for axis in axes.flat[len(shifts) :]:
-        axis.axis("off")
-    axes[0, 0].legend(frameon=False)
-    figure.supxlabel("accuracy at home (logit scale)")
-    figure.supylabel("accuracy under the shift (logit scale)")
-    figure.suptitle(title, fontsize=13)
-    ends = (
-        f"{shift} "
-        + ", ".join(f"{name} {panels[shift][-1][1]:.0%}" for name, panels in lines.items())
-        for shift in shifts
-    )
-    figure.alt = (
-        "accuracy under a shift over accuracy at home, along two trainings; at their ends: "
-        + "; ".join(ends)
-    )
-    return figure
-
-
-def _draw_panel(
-    axis: Axes,
-    shift: str,
-    lines: dict[str, Sequence[tuple[float, float]]],
-    n: int,
-    inks: dict[str, str],
-) -> None:
-    """One panel of `robustness`: a line for each model, on logit scales."""
-
-    def logit(p) -> np.ndarray:
-        inside = np.clip(p, 0.5 / n, 1 - 0.5 / n)  # the logit of 0 and of 1 is infinite
-        return np.log(inside / (1 - inside))
-
-    ticks = (0.05, 0.2, 0.5, 0.8, 0.95, 0.99)
-    grey = {"color": "#AAAAAA", "linestyle": "--", "linewidth": 1}
-    axis.plot(logit(ticks), logit(ticks), label="as good as at home", **grey)
-    style = {"marker": "o", "markersize": 4, "linewidth": 1.5, "elinewidth": 0.8}
-    for name, points in lines.items():
-        x, y = np.array(points).T
-        low, high = np.array([wilson(round(value * n), n) for value in y]).T
-        spread = [logit(y) - logit(low), logit(high) - logit(y)]
-        axis.errorbar(logit(x), logit(y), spread, color=inks[name], label=name, **style)
-    names = [f"{tick:.0%}" for tick in ticks]
-    axis.set(title=shift, xticks=logit(ticks), xticklabels=names)
-    axis.set(yticks=logit(ticks), yticklabels=names)
-    axis.tick_params(labelsize=9)

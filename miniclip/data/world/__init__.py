@@ -92,6 +92,8 @@ class World:
             shows things that this artist drew. By default those that a model may train on.
         excluded_pairs: (noun, colour) pairs that never occur, so that a test can show them for the
             first time.
+        places_of: {noun: places} for nouns that are always in one of these, each as often, if they
+            are the first thing of a scene. The rest of the scene stays as it is.
     Raises:
         ValueError: for an unknown name or a number out of range.
     """
@@ -117,6 +119,7 @@ class World:
     painted: float = 0.9
     excluded_pairs: frozenset[tuple[str, str]] = frozenset()
     artists: str | tuple[str, ...] = "trained"
+    places_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         nouns = self.nouns
@@ -133,7 +136,8 @@ class World:
             raise ValueError(
                 f"not in the picture book: {', '.join(unknown)}; its nouns: {', '.join(CONCEPTS)}"
             )
-        if unknown := [name for name in self.places if name not in PLACES]:
+        places = [*self.places, *(place for some in self.places_of.values() for place in some)]
+        if unknown := [name for name in places if name not in PLACES]:
             raise ValueError(f"no such place: {', '.join(unknown)}; places are {', '.join(PLACES)}")
         objects = {self.objects: 1.0} if isinstance(self.objects, int) else dict(self.objects)
         self._check_numbers()
@@ -233,6 +237,8 @@ class World:
         # Some concepts have home places; the first thing's home is preferred.
         home = [place for place in CONCEPTS[names[0]].home if place in self.places] if names else []
         place = rng.choice(home) if home and rng.random() < 0.7 else rng.choice(self.places)
+        if names and (own := self.places_of.get(names[0])):
+            place = own[int(rng.random() * len(own))]  # one random number, however many places
         low, high = self.sizes or USUAL_SIZES.get(count, SIZES_OF_MANY)
         shared_color = rng.choice(tuple(COLORS))  # things of one kind often share their colour
         things: list[Thing] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from enum import Enum
+from inspect import signature
 from pathlib import Path
 from typing import Annotated
 
@@ -198,13 +199,14 @@ def study(
         typer.Option(
             help="A part of it, and again for another; by default all. With real: a model of those "
             "that python -m miniclip models lists. With objectives: a condition, such as plain; "
-            "several processes can write one file, each a condition of its own."
+            "with robustness: a way to train, such as labels; several processes can write one "
+            "file, each a part of its own."
         ),
     ] = None,
 ) -> None:
-    """Run one of the long comparisons of trainings: the objectives of the paper's Figure 2 ('figure
-    2', and 'objectives' for captions that say more and more that no picture tells), robustness
-    under shift, captions that count, or two image towers. 'real' trains nothing: it measures what
+    """Run one of the long comparisons of trainings: the objectives of the paper's Figure 2, with
+    captions that say more and more that no picture tells; robustness under shift; captions that
+    count; or two image towers. 'real' trains nothing: it measures what
     notebook 09 looks at on released models."""
     from miniclip.evaluation import real_study, studies
 
@@ -217,8 +219,8 @@ def study(
         real_study.real(log, only or real_study.MODELS)
     else:
         options = {"seen": seen} if seen else {}
-        if only and name != "objectives":
-            raise ValueError("--only is for the studies 'real' and 'objectives'; leave it out")
+        if only and "only" not in signature(studies.STUDIES[name]).parameters:
+            raise ValueError(f"--only is not for the study {name!r}; leave it out")
         if only:
             options["only"] = only
         studies.STUDIES[name](log, **options, precision=precision)
