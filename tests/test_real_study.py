@@ -2,13 +2,16 @@
 taken up again."""
 
 import json
+from collections import Counter
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 import miniclip
+from miniclip import World
 from miniclip.evaluation import real_study, studies
+from miniclip.evaluation.benchmarks import single_objects
 from miniclip.evaluation.challenges import CHALLENGES, choose
 from miniclip.evaluation.real_study import accuracy, hits, real
 from miniclip.tools.cli import app
@@ -57,6 +60,8 @@ def test_a_missing_model_is_told(tmp_path, capsys):
 def test_the_shipped_result_has_the_same_parts(measured):
     shipped, mine = studies.result("real"), json.loads(measured.read_text())
     claims = {name.partition(": ")[2] for name in mine} - {""}
+    # Real sets are not here; what ships was measured where they were.
+    claims |= {f"{kind}: {name}" for kind in ("prompts", "labels") for name in real_study.REAL_SETS}
     for model in ("picturebook", "photos"):
         assert {name for name in shipped if name.startswith(f"{model}:")} == {
             f"{model}: {claim}" for claim in claims
@@ -70,6 +75,20 @@ def test_the_shipped_result_is_of_the_models_that_ship():
         score = choose(miniclip.load(name), CHALLENGES["counting"](n=60, size=64))
         kept = shipped[f"{name}: failures: counting"]["hits"]
         assert len(kept) == n and abs(accuracy(kept[:60]) - score.accuracy) < 0.06
+
+
+def test_labels_are_compared_with_words():
+    """By probes on all labels and on few, as many as the rarest class has."""
+    world = World(nouns=("dog", "bus", "pizza"), objects=1, artists="openmoji")
+    learn, test = (single_objects(world, 90, 48, seed) for seed in (1, 2))
+    fewest = min(Counter(learn.facts["object"]).values())
+    found = real_study.labels_against_words(miniclip.load("home"), learn, test)
+    assert found["labels"] == 90 and 1 < fewest < 64
+    assert list(found["shots"]) == [str(k) for k in real_study.SHOTS if k <= fewest]
+    assert all(len(draws) == 5 for draws in found["shots"].values())
+    for name in ("zero-shot", "probe", "pixels"):
+        assert len(found[name]) == 90
+    assert accuracy(found["probe"]) > accuracy(found["pixels"])
 
 
 def test_options_that_do_not_belong_together_are_refused():

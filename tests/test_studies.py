@@ -16,10 +16,16 @@ from miniclip.zeroshot import wilson
 
 SHORT = {"seen": 128, "pictures": 64, "tests": 6}
 SHORTER = {
+    "robustness": {
+        "seen": 512,
+        "only": ["captions", "labels", "labels of all"],
+        "seeds": (0,),
+        "rates": (1e-3,),
+    },
     "objectives": {"only": ["plain"], "seeds": (0,), "rates": (1e-3,), "rounds": 1},
     "parts": {"seeds": (0,), "rates": (1e-3,), "tests": 40},
 }
-PARTS = {"objectives": 4, "robustness": 4, "repair": 2, "towers": 2, "mistakes": 5, "parts": 4}
+PARTS = {"objectives": 4, "robustness": 7, "repair": 2, "towers": 2, "mistakes": 5, "parts": 4}
 MODELS = {
     "objectives": {"contrastive", "bag-of-words", "captioner"},
     "robustness": {"home", "classifier"},
@@ -28,13 +34,20 @@ MODELS = {
     "mistakes": set(),
     "parts": set(),
 }
-LONG = {"parts": 16_000, "mistakes": 9_600}  # pictures that what ships has seen, if so few
+# Pictures that the longest training of what ships has seen.
+LONG = {"parts": 16_000, "mistakes": 9_600, "robustness": 64_000}
 NO_SHARES = ("seen", "loss", "minutes", "scale", "alike")  # columns that are no accuracies
 
 
 def rows_of(part: list | dict) -> list[dict]:
     """What was written down along a training, or at its end alone."""
     return part if isinstance(part, list) else [part]
+
+
+def budget_of(part: str) -> float:
+    """The share of a study's pictures that a training sees: "labels | 0.25 | seed 0" has 0.25."""
+    middle = part.split(" | ")[1:2]
+    return float(middle[0]) if middle and middle[0][0].isdigit() else 1.0
 
 
 def test_several_processes_can_write_one_file(tmp_path):
@@ -75,7 +88,9 @@ def test_a_study_runs_writes_what_ships_part_by_part_and_keeps_its_models(name, 
             assert (seen := [row["seen"] for row in some]) == sorted(seen)
             shares = ({k: v for k, v in row.items() if k not in NO_SHARES} for row in some)
             assert all(0 <= value <= 1 for row in shares for value in row.values())
-        assert rows[-1]["seen"] == SHORT["seen"] and long[-1]["seen"] >= LONG.get(name, 20_000)
+        budget = budget_of(part)
+        assert rows[-1]["seen"] == budget * short["seen"]
+        assert long[-1]["seen"] >= budget * LONG.get(name, 20_000)
     models = {path.stem for path in tmp_path.glob("*.safetensors")}
     assert models == MODELS[name]
     for model in models:
@@ -106,15 +121,15 @@ def test_an_unknown_study_is_named():
 
 
 def test_the_models_that_ship_score_as_the_study_says():
-    """The last row of each training, measured again on some of its pictures."""
+    """What each training came to, measured again on some of its pictures."""
     sets = {name: data for name, data in shifted(200).items() if name in ("home", "pencil sketch")}
     study = studies.result("robustness")
     for model, part in (
-        (checkpoint.load("home", "cpu"), "captions"),
-        (load_baseline("classifier", "cpu"), "labels"),
+        (checkpoint.load("home", "cpu"), "captions | 1 | seed 0"),
+        (load_baseline("classifier", "cpu"), "labels | 0.5 | seed 0"),
     ):
         for name, score in ask_all(model, sets).items():
-            low, high = wilson(round(study[part][-1][name] * 200), 200, z=3.3)
+            low, high = wilson(round(study[part][name] * 200), 200, z=3.3)
             assert low <= score.accuracy <= high, (part, name)
 
 
