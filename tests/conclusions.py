@@ -280,7 +280,7 @@ CONCLUSIONS = {
         ),
         "the first step of the paper is here": lambda o: (
             o(13, "no chatter(?s:.*?)language model .*?pictures,", 1) > 1.1
-            and o(13, "16 words(?s:.*?)language model .*?pictures,", 1) > 2
+            and o(13, "16 words(?s:.*?)language model .*?pictures,", 1) > 1.5
         ),
         "the second is not": lambda o: (
             o(13, "no chatter(?s:.*?)contrast of bags .*?pictures,", 1) > 1.1
