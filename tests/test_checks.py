@@ -525,6 +525,11 @@ def told(nats):
     return torch.stack([nats[other[:, j], j].mean() - nats[j, j] for j in range(len(nats))])
 
 
+def coin(wins, losses, sides=2):
+    n, k = wins + losses, min(wins, losses)
+    return sides * sum(math.comb(n, i) for i in range(k + 1)) / 2**n
+
+
 def ridge(x, y, strength):
     return torch.linalg.inv(x.T @ x + strength * torch.eye(x.shape[1])) @ x.T @ y
 
@@ -543,6 +548,7 @@ def by_group(right, groups):
 RIGHT |= {
     "02.causal_mask": lambda T: torch.tensor([[j <= i for j in range(T)] for i in range(T)]),
     "02.found": lambda i, t: float(np.mean([(row @ t.T).argmax() == k for k, row in enumerate(i)])),
+    "04.mcnemar": lambda wins, losses: min(coin(wins, losses), 1),
     "05.ridge": ridge,
     "05.wise": wise,
     "06.told": told,
@@ -564,6 +570,14 @@ WRONG |= {
         (lambda i, t: 100 * ((i @ t.T).argmax(1) == IN(len(i))).float().mean().item(), "expected"),
         (lambda i, t: (i * t).sum(1).mean().item(), "expected"),
         (lambda i, t: ((i @ t.T).argmax(1) == IN(len(i))).float(), "shape|number"),
+    ],
+    "04.mcnemar": [
+        (lambda w, l: coin(w, l, 1), "either"),
+        (lambda w, l: coin(w, l), "no more often than always"),
+        (lambda w, l: 2 * math.comb(w + l, w) / 2 ** (w + l), "exactly so"),
+        (lambda w, l: 1 - min(coin(w, l), 1), "expected"),
+        (lambda w, l: w / (w + l), "expected"),
+        (lambda w, l: str(coin(w, l)), "number|expected"),
     ],
     "05.ridge": [
         (lambda x, y, s: torch.linalg.pinv(x) @ y, "penalty is not in it"),

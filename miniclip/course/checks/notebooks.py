@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -45,6 +47,16 @@ def _losses() -> dict[str, tuple]:
     for B in (3, 6):
         cases[f"{B} captions"] = (20 + 3 * random_numbers(B, B, seed=B) - 8 * torch.eye(B),)
     return cases
+
+
+def _tail(wins: int, losses: int, start: int = 0) -> float:
+    """How often a fair coin gives from `start` to min(wins, losses) of one side."""
+    n, fewer = wins + losses, min(wins, losses)
+    return sum(math.comb(n, k) for k in range(start, fewer + 1)) / 2**n
+
+
+def _mcnemar(wins: int, losses: int) -> float:
+    return min(1.0, 2 * _tail(wins, losses))
 
 
 def _ridge(x: Tensor, y: Tensor, strength: float) -> Tensor:
@@ -131,6 +143,24 @@ NOTEBOOKS = {
             ],
             "that is how many; divide by the number of pictures": [
                 lambda images, texts: _share(images, texts) * len(images)
+            ],
+        },
+    ),
+    "04.mcnemar": Check(
+        form="mcnemar(wins, losses)",
+        gives="how often a fair coin falls at least so unevenly, a number from 0 to 1",
+        right=_mcnemar,
+        cases=lambda: {
+            f"{wins} wins, {losses} losses": (wins, losses)
+            for wins, losses in ((3, 1), (1, 9), (12, 12), (20, 7))
+        },
+        mistakes={
+            "to *either* side: count the other tail, too": [_tail],
+            "no more often than always: where both tails overlap, the answer is 1": [
+                lambda wins, losses: 2 * _tail(wins, losses)
+            ],
+            "at least so unevenly: you count exactly so": [
+                lambda wins, losses: 2 * _tail(wins, losses, min(wins, losses))
             ],
         },
     ),
