@@ -234,39 +234,73 @@ CONCLUSIONS = {
     },
     "05-representations": {
         "a far too strong penalty is ruled out": lambda o: (
-            o(2, "C = 0.0001 .*?out:") < o(2, "C = 1.0 .*?out:") - 10
+            o(3, "C = 0.0001 .*?out:") < o(3, "C = 1 .*?out:") - 10
         ),
-        "zero-shot is worth 16 to 32 labels of each class": lambda o: (
-            o(4, r"  8 of each class:") < o.low(3, "zero-shot:")
-            and o(4, "32 of each class:") >= o(3, "zero-shot:") - 1
-            and "interval (" in o.text(4)
-            and "at 16 of each class" in o.text(4)
+        "a probe on the same artists is far better than zero-shot": lambda o: (
+            o.low(4, "same artists:") > o.high(4, "no label:") + 5
+            and "the first is better" in o.text(4)
+        ),
+        "a probe on other artists is not": lambda o: "no telling" in o.text(5),
+        "a sentence is worth about four labels of the same artists": lambda o: (
+            o(6, "same artists +1:") < o(6, "same artists +1:.*?2:") < o(4, "no label:") - 5
+            and abs(o(6, "same artists .*?4:") - o(4, "no label:")) < 4
+            and o(6, "same artists .*?8:") > o(4, "no label:") + 5
+        ),
+        "and more than eight of other artists": lambda o: (
+            o(6, "other artists .*?8:") < o(4, "no label:") - 2
+        ),
+        "on photographs a sentence is worth less than one label": lambda o: all(
+            o(8, f"{name}, zero-shot from") < o(8, f"{name}, a probe from")
+            for name in ("CIFAR-10", "Imagenette")
+        ),
+        "features of drawings serve photographs as well as those of photographs": lambda o: all(
+            o(9, f"picturebook .*?{name}") > o(9, f"photos .*?{name}") - 2
+            and o(9, f"photos .*?{name}") > o(9, f"pixels .*?{name}") + 10
+            for name in ("CIFAR-10", "Imagenette")
+        ),
+        "one label beside the words helps, and eight leave no difference": lambda o: (
+            o(12, r"the same artists 1:") > o(4, "no label:")
+            and o(12, r"the same artists 1:") > o(6, "same artists +1:") + 20
+            and abs(o(12, r"the same artists .*?8:") - o(6, "same artists .*?8:")) < 4
+        ),
+        "labels of other artists do little beside the words": lambda o: all(
+            abs(o(12, rf"of other artists .*?{k}:") - o(4, "no label:")) < 5 for k in (2, 4, 8)
         ),
         "models and species are in the features and not in the words": lambda o: (
-            o(7, "car models .*?probe") > 3 * o(7, "car models .*?zero-shot")
-            and o(7, "species .*?probe") > 2 * o(7, "species .*?zero-shot")
+            o(15, "car models .*?probe") > 2.5 * o(15, "car models .*?zero-shot")
+            and o(15, "species .*?probe") > 2 * o(15, "species .*?zero-shot")
         ),
-        "labels teach better features for species": lambda o: (
-            o(11, "flower species: .*?labels") > o(11, "flower species: .*?captions") + 5
+        "labels teach better features for both": lambda o: all(
+            o(16, f"{task}: .*?labels") > o(16, f"{task}: .*?captions") + 5
+            for task in ("car models", "flower species")
+        ),
+        "both know more of them than pixels": lambda o: all(
+            o(16, f"{task}: .*?captions") > o(16, f"{task}: pixels") + 10
+            for task in ("car models", "flower species")
         ),
         "captions keep the place, labels do not": lambda o: (
-            o(11, "place: .*?captions") > 95 > 60 > o(11, "place: .*?labels")
+            o(16, "place: .*?captions") > 95
+            and o(16, "place: .*?labels") < o(16, "place: .*?never trained") - 30
         ),
-        "on digits pixels do as well as any tower": lambda o: (
-            o(11, "digits: pixels") > o(11, "digits: .*?captions") - 5
+        "on digits pixels are the best": lambda o: (
+            o(16, "digits: pixels")
+            > max(o(16, "digits: .*?captions"), o(16, "digits: .*?labels")) - 2
         ),
-        "fine-tuning gains sketches and loses full pictures": lambda o: (
-            o(13, "sketches") > o(12, "sketches") + 20 and o(13, "pictures") < o(12, "pictures") - 3
+        "fine-tuning gains at night, with any artist, and loses by day": lambda o: (
+            o(18, "at night ") > 1.7 * o(17, "at night ")
+            and o(18, "unseen artists") > 2 * o(17, "unseen artists")
+            and o(18, "by day") < o(17, "by day") - 3
         ),
-        "half-way lies above the straight line": lambda o: (
-            o(15, "full pictures", 2) > (o(15, "full pictures") + o(15, "full pictures", 4)) / 2
-            and o(15, "sketches", 2) > (o(15, "sketches") + o(15, "sketches", 4)) / 2
+        "half-way lies far above the straight line": lambda o: all(
+            o(19, words, 2) > (o(19, words) + o(19, words, 4)) / 2 + 2
+            for words in ("by day", "at night ", "unseen artists")
         ),
-        "colours suffer, places hardly": lambda o: (
-            o(16, "after .*?color") < o(16, "before .*?color") - 5 and o(16, "after .*?place") > 95
+        "half-way next to nothing is lost by day": lambda o: (
+            o(19, "by day", 2) > o(19, "by day") - 4
         ),
-        "statistics alone cost more than half of the names": lambda o: (
-            o(17, "changed .*?full pictures") < o(17, "it was .*?full pictures") / 2
+        "colours suffer, places do not": lambda o: (
+            o(21, "after .*?color") < o(21, "before .*?color") - 5
+            and o(21, "after .*?place") > o(21, "before .*?place") - 5
         ),
     },
     "06-why-contrastive": {

@@ -525,6 +525,11 @@ def told(nats):
     return torch.stack([nats[other[:, j], j].mean() - nats[j, j] for j in range(len(nats))])
 
 
+def recall(images, texts, owner, k):
+    order = (texts @ images.T).argsort(1, descending=True)[:, :k]
+    return float(np.mean([o in row for o, row in zip(owner.tolist(), order.tolist())]))
+
+
 def coin(wins, losses, sides=2):
     n, k = wins + losses, min(wins, losses)
     return sides * sum(math.comb(n, i) for i in range(k + 1)) / 2**n
@@ -545,9 +550,16 @@ def by_group(right, groups):
     ]
 
 
+def lowest(captions):
+    return float(np.mean([math.log(captions.count(c)) for c in captions]))
+
+
 RIGHT |= {
+    "01.lowest_loss": lowest,
     "02.causal_mask": lambda T: torch.tensor([[j <= i for j in range(T)] for i in range(T)]),
     "02.found": lambda i, t: float(np.mean([(row @ t.T).argmax() == k for k, row in enumerate(i)])),
+    "03.recall": recall,
+    "03.gap": lambda i, t: float(np.linalg.norm(i.numpy().mean(0) - t.numpy().mean(0))),
     "04.mcnemar": lambda wins, losses: min(coin(wins, losses), 1),
     "05.ridge": ridge,
     "05.wise": wise,
@@ -555,6 +567,14 @@ RIGHT |= {
     "07.worst_group": lambda right, groups: float(min(by_group(right, groups))),
 }
 WRONG |= {
+    "01.lowest_loss": [
+        (lambda c: math.log(len(c)), "a guesser pays"),
+        (lambda c: lowest(c) * len(c), "sum over the pairs"),
+        (lambda c: lowest(c) / math.log(2), "costs log k"),
+        (lambda c: float(np.mean([1 - 1 / c.count(x) for x in c])), "costs log k"),
+        (lambda c: math.log(len(c) / len(set(c))), "expected"),
+        (lambda c: [math.log(c.count(x)) for x in c], "shape|number"),
+    ],
     "02.causal_mask": [
         (lambda T: torch.ones(T, T).tril(-1).bool(), "look at itself"),
         (lambda T: torch.ones(T, T).triu().bool(), "what comes behind them"),
@@ -570,6 +590,32 @@ WRONG |= {
         (lambda i, t: 100 * ((i @ t.T).argmax(1) == IN(len(i))).float().mean().item(), "expected"),
         (lambda i, t: (i * t).sum(1).mean().item(), "expected"),
         (lambda i, t: ((i @ t.T).argmax(1) == IN(len(i))).float(), "shape|number"),
+    ],
+    "03.recall": [
+        (
+            lambda i, t, o, k: float(
+                np.mean([n in o[r] for n, r in enumerate((i @ t.T).argsort(1).flip(1)[:, :k])])
+            ),
+            "let pictures look for texts",
+        ),
+        (
+            lambda i, t, o, k: (
+                ((t @ i.T).argsort(1, descending=True)[:, k - 1] == o).float().mean().item()
+            ),
+            "not only the k-th",
+        ),
+        (lambda i, t, o, k: recall(i, -t, o, k), "largest"),
+        (lambda i, t, o, k: recall(i, t, o, k) * len(t), "expected"),
+        (lambda i, t, o, k: recall(i, t, o, 1), "expected"),
+        (lambda i, t, o, k: [recall(i, t, o, k)] * 2, "shape|number"),
+    ],
+    "03.gap": [
+        (lambda i, t: (i - t).norm(dim=1).mean().item(), "mean of the distances"),
+        (lambda i, t: (i.mean(0) - t.mean(0)).pow(2).sum().item(), "not squared"),
+        (lambda i, t: (i.mean(1) - t.mean(1)).norm().item(), "over the rows"),
+        (lambda i, t: (i.mean() - t.mean()).abs().item(), "expected"),
+        (lambda i, t: i.mean(0) - t.mean(0), "shape|number"),
+        (lambda i, t: (i.mean(0) @ t.mean(0)).item(), "expected"),
     ],
     "04.mcnemar": [
         (lambda w, l: coin(w, l, 1), "either"),

@@ -22,6 +22,7 @@ from miniclip.course.widgets import (
     PromptLab,
     SceneLab,
     SearchBox,
+    TrainLab,
     bars,
     look_at_loss,
     look_at_scene,
@@ -112,6 +113,49 @@ def test_what_notebook_01_says_of_the_circle():
 def test_the_circle_refuses_what_it_has_no_room_for():
     with pytest.raises(ValueError, match="choose 2 to 8 things, not 1"):
         CircleLab(("dog",))
+
+
+def test_a_clip_learns_on_the_sphere_and_starts_anew():
+    """By asking as the browser does; what it shows are unit vectors of pictures that the training
+    never sees."""
+    lab = TrainLab(("dog", "bus", "rocket"), pictures=150)
+    start, weights = lab.history[0], lab.model.visual.projection.detach().clone()
+    for _ in range(15):
+        lab.asked += 1
+    steps, loss, right = lab.history[-1]
+    assert steps == 60 and loss < start[1] / 2 and right > 0.6 and len(lab.history) == 16
+    lengths = np.linalg.norm(lab.positions, axis=1)
+    assert lengths == pytest.approx(1, abs=0.01) and len(lengths) == len(lab.classes) + 3
+    lab.anew += 1
+    assert lab.history == [start] and torch.equal(lab.model.visual.projection, weights)
+    lab.loss = "sigmoid"
+    assert lab.history[0][1] != start[1] and len(lab.history) == 1
+    with capture_output() as shown:
+        display(lab)
+    assert '<img alt="64 pictures and 3 words on a sphere' in shown.outputs[0].data["text/html"]
+
+
+def test_what_notebook_01_says_of_the_sphere():
+    """Pictures and words begin close together; the words spread first, then the pictures."""
+    lab, close = TrainLab(), []
+    for _ in range(16):
+        points = np.array(lab.positions)
+        close.append([(some @ some.T).mean() for some in (points[:64], points[64:])])
+        lab.step()
+    assert min(close[0]) > 0.6
+    assert close[-1][1] < close[-1][0] < close[0][0] - 0.2
+
+
+def test_the_sphere_says_when_a_training_has_broken():
+    lab = TrainLab(("dog", "bus"), pictures=60)
+    before = lab.positions
+    lab.model.visual.projection.data.fill_(math.nan)
+    lab.step()
+    assert "no longer a number" in lab.message and lab.positions == before
+    lab.restart()
+    assert lab.message == "" and math.isfinite(lab.history[0][1])
+    with pytest.raises(ValueError, match="choose 2 to 8 things, not 1"):
+        TrainLab(("dog",))
 
 
 def test_loss_lab_shows_hard_and_false_negatives(model, data):

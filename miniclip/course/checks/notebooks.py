@@ -49,6 +49,40 @@ def _losses() -> dict[str, tuple]:
     return cases
 
 
+def _lowest(captions: list[str], value=lambda equal: math.log(equal), mean: bool = True) -> float:
+    """The mean over pairs of `value` of how many pairs have the same caption."""
+    values = [value(captions.count(caption)) for caption in captions]
+    return sum(values) / (len(values) if mean else 1)
+
+
+def _recall(images: Tensor, texts: Tensor, owner: Tensor, k: int, skip: int = 0) -> float:
+    """How often a text's own picture is among the k nearest, leaving out the first `skip`."""
+    nearest = (texts @ images.T).topk(k + skip, dim=1).indices[:, skip:]
+    return (nearest == owner[:, None]).any(dim=1).float().mean().item()
+
+
+def _by_picture(images: Tensor, texts: Tensor, owner: Tensor, k: int) -> float:
+    """Retrieval the other way round: pictures look for one of their own texts."""
+    nearest = owner[(images @ texts.T).topk(k, dim=1).indices]  # (n, k)
+    own = torch.arange(len(images))[:, None]
+    return (nearest == own).any(dim=1).float().mean().item()
+
+
+def _album() -> dict[str, tuple]:
+    """Pictures with two texts each, some of which find their own."""
+    cases = {}
+    for n, k in ((5, 1), (8, 3), (12, 5)):
+        x = random_numbers(n, 4, seed=n)
+        owner = torch.arange(n).repeat_interleave(2)
+        y = x[owner] + 1.1 * random_numbers(2 * n, 4, seed=n + 1)
+        cases[f"{n} pictures, k = {k}"] = (unit_vectors(x), unit_vectors(y), owner, k)
+    return cases
+
+
+def _gap(images: Tensor, texts: Tensor) -> float:
+    return (images.mean(0) - texts.mean(0)).norm().item()
+
+
 def _tail(wins: int, losses: int, start: int = 0) -> float:
     """How often a fair coin gives from `start` to min(wins, losses) of one side."""
     n, fewer = wins + losses, min(wins, losses)
@@ -114,6 +148,30 @@ def _grouped() -> dict[str, tuple]:
 
 
 NOTEBOOKS = {
+    "01.lowest_loss": Check(
+        form="lowest_loss(captions)",
+        gives="the lowest InfoNCE loss that any model can reach on such a batch, in nats",
+        right=_lowest,
+        cases=lambda: {
+            "two of six alike": (["a dog", "a cat", "a dog", "a bus", "a fox", "an owl"],),
+            "all different": (["a dog", "a cat", "a bus"],),
+            "all alike": (["a dog"] * 4,),
+            "two and three alike": (["a cat", "a fox", "a fox", "a cat", "a fox", "a bus"],),
+        },
+        mistakes={
+            "a guesser pays log B; a model can at least tell different captions apart": [
+                lambda captions: math.log(len(captions))
+            ],
+            "that is the sum over the pairs; the loss is their mean": [
+                lambda captions: _lowest(captions, mean=False)
+            ],
+            "among k equal captions its own has a probability of 1/k: that costs log k": [
+                lambda captions: _lowest(captions, lambda equal: math.log2(equal)),
+                lambda captions: _lowest(captions, lambda equal: 1 - 1 / equal),
+                lambda captions: _lowest(captions, lambda equal: equal - 1),
+            ],
+        },
+    ),
     "02.causal_mask": Check(
         form="causal_mask(T)",
         gives="a bool tensor (T, T), True where the row's token may look at the column's",
@@ -143,6 +201,42 @@ NOTEBOOKS = {
             ],
             "that is how many; divide by the number of pictures": [
                 lambda images, texts: _share(images, texts) * len(images)
+            ],
+        },
+    ),
+    "03.recall": Check(
+        form="recall(images, texts, owner, k)",
+        gives="the share of texts whose own picture is among the k nearest, from 0 to 1",
+        right=_recall,
+        cases=_album,
+        mistakes={
+            "you let pictures look for texts; here each text looks for its picture": [_by_picture],
+            "among the k nearest, not only the k-th": [
+                lambda images, texts, owner, k: _recall(images, texts, owner, 1, k - 1)
+            ],
+            "the nearest have the *largest* cosines": [
+                lambda images, texts, owner, k: _recall(images, -texts, owner, k)
+            ],
+        },
+    ),
+    "03.gap": Check(
+        form="gap(images, texts)",
+        gives="the distance between the mean picture vector and the mean text vector",
+        right=_gap,
+        cases=lambda: {
+            f"{n} pairs": (
+                unit_vectors(random_numbers(n, 4, seed=n) + 0.5),
+                unit_vectors(random_numbers(n, 4, seed=n + 1) - 0.3),
+            )
+            for n in (2, 7, 30)
+        },
+        mistakes={
+            "the distance of the means is asked for, not the mean of the distances": [
+                lambda images, texts: (images - texts).norm(dim=1).mean().item()
+            ],
+            "a distance is not squared": [lambda images, texts: _gap(images, texts) ** 2],
+            "take the mean over the rows, for each of the numbers of a vector": [
+                lambda images, texts: (images.mean(1) - texts.mean(1)).norm().item()
             ],
         },
     ),

@@ -14,6 +14,7 @@ from miniclip.course.widgets.loss import LossLab, LossView, look_at_loss, matrix
 from miniclip.course.widgets.prompt import PromptLab, Try, read_labels, read_templates
 from miniclip.course.widgets.scene import SceneLab, look_at_scene, scene_classifiers
 from miniclip.course.widgets.search import SearchBox
+from miniclip.course.widgets.training import TrainLab
 
 __all__ = [
     "CircleLab",
@@ -24,6 +25,7 @@ __all__ = [
     "PromptLab",
     "SceneLab",
     "SearchBox",
+    "TrainLab",
     "Try",
     "bars",
     "look_at_loss",

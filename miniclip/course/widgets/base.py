@@ -113,6 +113,20 @@ class Lab:
             display(self.box)
 
 
+class StillPicture:
+    """For widgets that draw in the browser: where none can run, the picture that their `preview`
+    gives, a `Plot`, is shown instead."""
+
+    def _repr_mimebundle_(self, **options):
+        bundle = super()._repr_mimebundle_(**options)
+        data, *rest = bundle if isinstance(bundle, tuple) else (bundle,)
+        still = {
+            "text/html": PREVIEW.format(self.preview().to_html()),
+            "text/plain": type(self).__name__,
+        }
+        return (data | still, *rest) if rest else data | still
+
+
 def read_text(text: str, limit: int = 300) -> str:
     """A text that the player typed, without spaces around it.
 

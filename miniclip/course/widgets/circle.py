@@ -19,7 +19,7 @@ from PIL import Image
 
 from miniclip.course.plots import Plot, subplots
 from miniclip.course.plots.lines import PALETTE
-from miniclip.course.widgets.base import PREVIEW
+from miniclip.course.widgets.base import StillPicture
 from miniclip.data.world import Thing
 from miniclip.loss import info_nce, sigmoid_loss
 
@@ -28,7 +28,7 @@ HERE = Path(__file__).parent
 INKS = (*PALETTE, "#882255", "#555555")  # as in circle.js
 
 
-class CircleLab(anywidget.AnyWidget):
+class CircleLab(StillPicture, anywidget.AnyWidget):
     """Pictures and texts as vectors on a circle: drag them, change the temperature, the number of
     pairs or the loss, and let the loss move them.
 
@@ -60,7 +60,7 @@ class CircleLab(anywidget.AnyWidget):
         angles = np.random.default_rng(seed).uniform(0, 2 * math.pi, (2, len(things))).round(3)
         self.drawn = [_on_white(Thing(name).draw(96)) for name in things]
         super().__init__(
-            pictures=[_address(image) for image in self.drawn],
+            pictures=[image_address(image) for image in self.drawn],
             texts=list(things),
             pairs=len(things),
             pictures_at=angles[0].tolist(),
@@ -96,15 +96,6 @@ class CircleLab(anywidget.AnyWidget):
         figure.alt = f"{self.pairs} pictures and {self.pairs} words on a circle; run it to play"
         return figure
 
-    def _repr_mimebundle_(self, **options):
-        bundle = super()._repr_mimebundle_(**options)
-        data, *rest = bundle if isinstance(bundle, tuple) else (bundle,)
-        data = data | {
-            "text/html": PREVIEW.format(self.preview().to_html()),
-            "text/plain": "CircleLab",
-        }
-        return (data, *rest) if rest else data
-
 
 def _ring():
     from matplotlib.patches import Circle
@@ -118,7 +109,7 @@ def _on_white(image: np.ndarray) -> np.ndarray:
     return (image[..., :3] * share + 255 * (1 - share)).round().astype(np.uint8)
 
 
-def _address(image: np.ndarray) -> str:
+def image_address(image: np.ndarray) -> str:
     """A picture as the address of an image element."""
     file = io.BytesIO()
     Image.fromarray(image).save(file, format="PNG")
