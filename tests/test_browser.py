@@ -41,6 +41,7 @@ playwright = pytest.importorskip("playwright.sync_api", reason="pip install play
 PARTS = {
     "live": ("02-training-a-clip", "seen=40 * 64"),
     "circle": ("01-contrastive-loss", "CircleLab("),
+    "sphere": ("01-contrastive-loss", "TrainLab("),
     "loss": ("01-contrastive-loss", "LossLab("),
     "search": ("03-zero-shot-transfer", "SearchBox("),
     "scene": ("03-zero-shot-transfer", "SceneLab("),
@@ -285,6 +286,38 @@ def test_pairs_on_a_circle_are_moved_by_the_loss_and_by_hand(window, play):
 
 def loss_in(number):
     return float(re.search(r"loss ([\d.]+)", number.inner_text())[1])
+
+
+def test_a_clip_learns_on_a_sphere_pauses_and_can_be_turned(window, play):
+    cell = play("sphere")
+    numbers = wait_for(cell, ".numbers")
+    read = lambda: tuple(float(x) for x in re.findall(r"\d+(?:\.\d+)?", numbers.inner_text()))
+    step, untrained, _ = read()
+    assert step == 0
+    canvas = cell.locator("canvas").first
+    looks = lambda: canvas.evaluate("canvas => canvas.toDataURL()")
+    cell.get_by_role("button", name="train").click()
+    for _ in range(100):
+        window.wait_for_timeout(200)
+        if read()[0] >= 100:
+            break
+    cell.get_by_role("button", name="pause").click()
+    window.wait_for_timeout(1500)
+    step, loss, right = read()
+    assert step >= 100 and loss < untrained / 2 and right > 30
+    still = looks()
+    screenshot(window, "train-lab")
+    window.wait_for_timeout(500)
+    assert read()[0] == step and looks() == still
+    box = canvas.bounding_box()
+    middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    window.mouse.move(*middle)
+    window.mouse.down()
+    window.mouse.move(middle[0] + 120, middle[1] + 30)
+    window.mouse.up()
+    assert looks() != still
+    cell.get_by_role("button", name="start anew").click()
+    playwright.expect(numbers).to_contain_text("step 0 ")
 
 
 def test_the_circle_computes_what_the_package_computes(window):

@@ -123,7 +123,7 @@ function render({ model, el }) {
       curve.setLineDash([]);
       curve.fillStyle = "#555555";
       curve.font = "14px sans-serif";
-      curve.fillText(`a guesser's loss: log ${model.get("words").length}`, 250, y - 5);
+      curve.fillText(`a guesser's loss: log ${model.get("words").length}`, 250, y + 17);
     }
     line(rows, 1, highest, "#555555");
     line(rows, 2, 1.05, "#009E73");
@@ -207,9 +207,9 @@ function render({ model, el }) {
   model.on("change:message", told);
   model.on("change:positions", moved);
   model.on("change:history", looked);
-  run(false);
   moved();
   chartAgain();
+  run(false);
   return () => {
     playing = false;
     cancelAnimationFrame(frame);
