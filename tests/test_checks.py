@@ -1,6 +1,7 @@
 """Promises of the homework checks: right answers pass, the usual mistakes get the hint that fits
 them, and whatever a function does ends in a sentence."""
 
+import itertools
 import math
 import threading
 import time
@@ -554,7 +555,15 @@ def lowest(captions):
     return float(np.mean([math.log(captions.count(c)) for c in captions]))
 
 
+def drawn_again(first, second, seed, apart=False, ends=(2.5, 97.5)):
+    rng, n = np.random.default_rng(seed), len(first)
+    rows, others = rng.integers(n, size=(1500, n)), rng.integers(n, size=(1500, n))
+    found = first[rows].mean(1) - second[others if apart else rows].mean(1)
+    return (first.mean() - second.mean(), *np.percentile(found, ends))
+
+
 RIGHT |= {
+    "hw5.interval": drawn_again,
     "01.lowest_loss": lowest,
     "02.causal_mask": lambda T: torch.tensor([[j <= i for j in range(T)] for i in range(T)]),
     "02.found": lambda i, t: float(np.mean([(row @ t.T).argmax() == k for k, row in enumerate(i)])),
@@ -567,6 +576,23 @@ RIGHT |= {
     "07.worst_group": lambda right, groups: float(min(by_group(right, groups))),
 }
 WRONG |= {
+    "hw5.interval": [
+        (lambda f, s, seed: drawn_again(s, f, seed), "other way round"),
+        (lambda f, s, seed: 100 * IJ(drawn_again(f, s, seed)), "not percent"),
+        (lambda f, s, seed: drawn_again(f, s, seed, apart=True), "drawn together"),
+        (lambda f, s, seed: drawn_again(f, s, seed, ends=(5, 95)), "yours are 5 and 95"),
+        (lambda f, s, seed: drawn_again(f, s, seed, ends=(16, 84)), "yours are 16 and 84"),
+        (lambda f, s, seed: drawn_again(f, s, seed, ends=(97.5, 2.5)), "lower end comes before"),
+        (
+            lambda f, s, seed, calls=itertools.count(): (
+                IJ(drawn_again(f, s, seed)) + IJ([0, next(calls) * 1e-4, 0])
+            ),
+            "the second time",
+        ),
+        (lambda f, s, seed: drawn_again(f, s, seed)[0], "three numbers"),
+        (lambda f, s, seed: (0.5, *drawn_again(f, s, seed)[1:]), "expected a difference"),
+        (lambda f, s, seed: (f.mean() - s.mean(), -1, 1), "not of the pictures"),
+    ],
     "01.lowest_loss": [
         (lambda c: math.log(len(c)), "a guesser pays"),
         (lambda c: lowest(c) * len(c), "sum over the pairs"),

@@ -30,7 +30,7 @@ def marks(cell):
 
 
 def test_the_assignments_are_there():
-    assert [path.name[:4] for path in SOLUTIONS] == ["hw1-", "hw2-", "hw3-", "hw4-"]
+    assert [path.name[:4] for path in SOLUTIONS] == ["hw1-", "hw2-", "hw3-", "hw4-", "hw5-"]
     assert [path.name for path in SOLUTIONS] == [
         path.name for path in sorted(HOMEWORK.glob("*.ipynb"))
     ]
