@@ -89,7 +89,6 @@ _NAMES = {
         "choose",
         "digits",
         "models",
-        "real",
         "sides",
         "written",
     ),

@@ -126,19 +126,3 @@ def test_a_part_of_a_challenge_is_one():
         and part.targets.tolist() == whole.targets[4:9].tolist()
         and part.candidates == whole.candidates[4:9]
     )
-
-
-def test_real_sets_come_from_where_torchvision_keeps_them(mnist):
-    found = challenges.real("MNIST", n=15, size=32, root=mnist)
-    assert (
-        found.images.shape == (15, 32, 32, 3)
-        and len(found.labels) == 10
-        and found.candidates[0][3] == "a picture of the number three."
-    )
-    assert (found.images[:, 16, 16, 0] == 25 * found.right).all() and (
-        found.targets == np.array(found.labels)[found.right]
-    ).all()
-    with pytest.raises(FileNotFoundError, match=r"CIFAR10 is not in .*download=True"):
-        challenges.real("CIFAR10", root=mnist)
-    with pytest.raises(ValueError, match="there are MNIST, CIFAR10"):
-        challenges.real("ImageNet")

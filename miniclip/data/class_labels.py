@@ -3,8 +3,8 @@
 They come through torchvision, which fetches them where there is the internet, or from a folder or
 a zip file with a `labels.json`. A set is a `CaptionedImages` like all others: the class of each
 picture is its fact "object", and the words to choose from stand in its `info`, so that
-`evaluation.benchmarks.ask` can ask which class a picture shows. Notebook 05 uses
-torchvision's sets, through `evaluation.challenges.real`.
+`evaluation.benchmarks.ask` can ask which class a picture shows. Used in notebook 09, and by
+`python -m miniclip study real` for notebook 05.
 """
 
 from __future__ import annotations

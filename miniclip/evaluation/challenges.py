@@ -10,14 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from random import Random
 
 import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
-from miniclip.data.class_labels import torchvision_set
 from miniclip.data.world import COLORS, CONCEPTS, PLACES, STARTER, Scene, Thing, article
 from miniclip.data.world.captions import MODEL_NAMES, NUMBERS
 from miniclip.data.world.things import plural
@@ -372,55 +370,6 @@ def digits(n: int = 1797, size: int = 64) -> Challenge:
         [[f"a picture of the number {word}." for word in words]] * len(rows),
         dataset.target[rows],
         words,
-    )
-
-
-# Data sets of torchvision, with the sentence that a model is asked with.
-REAL = {
-    "MNIST": "a picture of the number {}.",
-    "CIFAR10": "a picture of {}.",
-}
-
-
-def real(
-    name: str,
-    n: int = 1000,
-    size: int = 64,
-    train: bool = False,
-    root: str | Path = "datasets/torchvision",
-    download: bool = False,
-) -> Challenge:
-    """Real pictures that torchvision can fetch.
-
-    Args:
-        name: "MNIST" (LeCun et al. 1998) or "CIFAR10" (Krizhevsky 2009).
-        n, size: how many pictures, chosen at random, and their height and width in pixels.
-        train: take them from the training set (for a linear probe) instead of the test set.
-        root: the folder that holds them, as torchvision lays them out.
-        download: fetch them if they are not there (12 and 170 MB).
-    Raises:
-        ValueError: for another name.
-        FileNotFoundError: if they are not there and `download` is False.
-        ModuleNotFoundError: if torchvision is not installed.
-    """
-    if name not in REAL:
-        raise ValueError(f"there is no set {name!r} here; there are {', '.join(REAL)}")
-    dataset, words = torchvision_set(name.lower(), train, root, download)
-    rows = np.random.default_rng(0).permutation(len(dataset))[:n]
-    names = words if name == "MNIST" else [article(word) for word in words]
-    images = np.stack(
-        [
-            np.asarray(
-                dataset[row][0].convert("RGB").resize((size, size), Image.Resampling.BICUBIC)
-            )
-            for row in rows
-        ]
-    )
-    return Challenge(
-        images,
-        [[REAL[name].format(phrase) for phrase in names]] * len(rows),
-        np.array([int(dataset.targets[row]) for row in rows]),
-        tuple(words),
     )
 
 

@@ -208,7 +208,7 @@ def fine_tune(
 
     BatchNorm keeps its statistics, as is usual in fine-tuning. If they followed the new pictures,
     the weights would meet all other pictures under statistics they do not fit, and that alone would
-    look like forgetting (notebook 05 measures it).
+    look like forgetting.
 
     Args:
         model: a CLIP, which is left as it is.
