@@ -1,5 +1,5 @@
 """`TrainLab`: a whole CLIP that learns before one's eyes, with a shared space of three numbers, so
-that it can be seen as it is: a sphere (notebook 02).
+that it can be seen as it is: a sphere (notebook 01).
 
 The model is a real one, trained by the package's own `train_step`; only small. The browser asks for
 some steps, and for more when it has drawn what came of them, so that the kernel is never blocked
