@@ -14,7 +14,7 @@ import torch.nn.functional as F
 
 from miniclip import Scene, Thing
 from miniclip.course import exercises as homework
-from miniclip.course.checks import CHECKS, check, judge
+from miniclip.course.checks import CHECKS, cases, check, judge
 from miniclip.data.world import PLACES
 
 IN, IJ = torch.arange, np.array  # short names for the variants below
@@ -686,14 +686,12 @@ WRONG |= {
 }
 
 
-def test_a_bootstrap_of_a_thousand_draws_is_accepted_whatever_the_pictures(monkeypatch):
+@pytest.mark.parametrize("secret", range(1, 9))
+def test_a_bootstrap_of_a_thousand_draws_is_accepted_whatever_the_pictures(monkeypatch, secret):
     """An interval by chance numbers is never quite that of the check."""
-    from miniclip.course.checks import cases
-
-    for secret in range(1, 9):
-        monkeypatch.setattr(cases, "SECRET", secret)
-        given = lambda first, second, seed: drawn_again(first, second, secret, draws=1000)
-        assert judge("hw5.interval", given).right
+    monkeypatch.setattr(cases, "SECRET", secret)
+    given = lambda first, second, seed: drawn_again(first, second, secret, draws=1000)
+    assert judge("hw5.interval", given).right
 
 
 def test_every_check_is_tried_with_six_mistakes_or_more():
