@@ -112,6 +112,7 @@ class TrainLab(StillPicture, anywidget.AnyWidget):
         )
         self.model: CLIP = checkpoint.new(self.words * 20, config, self.seed).eval()
         if self.loss == "sigmoid":
+            # SigLIP starts at -10 because of its large batches; here one of eight belongs.
             self.model.logit_bias.data.fill_(-5.0)
         self.optimizers = make_optimizers(self.model, Recipe(lr=1e-3, muon_lr=3e-3))
         self.pixels = self.model.preprocess(self.data.images)
