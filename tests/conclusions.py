@@ -130,14 +130,14 @@ CONCLUSIONS = {
         ),
         "much of the attention goes to the start mark": lambda o: o.text(19).count("start (") >= 6,
         "each mistake leaves its own trace": lambda o: (
-            all(abs(o(21, f"{case}: .*?loss") - 4.16) < 0.05 for case in "ACE")
-            and o(21, "B: .*?found") > 1.3 * max(o(21, f"{case}: .*?found") for case in "ACDE")
-            and o(21, "D: .*?found") > 2 * o(21, "A: .*?found")
-            and o(21, "A: .*?cosine") < 0.98 < 1 == o(21, "C: .*?cosine") == o(21, "E: .*?cosine")
+            all(abs(o(22, f"{case}: .*?loss") - 4.16) < 0.05 for case in "ACE")
+            and o(22, "B: .*?found") > 1.3 * max(o(22, f"{case}: .*?found") for case in "ACDE")
+            and o(22, "D: .*?found") > 2 * o(22, "A: .*?found")
+            and o(22, "A: .*?cosine") < 0.98 < 1 == o(22, "C: .*?cosine") == o(22, "E: .*?cosine")
         ),
         "the unseen artist gains with the others": lambda o: (
-            o(23, "Streamline, unseen from", 1) > o(23, "Streamline, unseen from") + 0.1
-            and o(23, "six artists from", 1) > o(23, "six artists from") + 0.1
+            o(24, "Streamline, unseen from", 1) > o(24, "Streamline, unseen from") + 0.1
+            and o(24, "six artists from", 1) > o(24, "six artists from") + 0.1
         ),
         "so few pictures teach the ResNet more": lambda o: (
             o(29, "ResNet from", 1) > o(29, "vision transformer from", 1)

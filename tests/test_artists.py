@@ -23,7 +23,7 @@ from miniclip.data.world import (
 )
 from miniclip.data.world.artists import ARTISTS, FOR_CHOOSING, artwork, drawn_codes
 from miniclip.data.world.scene import boxed, render
-from miniclip.evaluation import robustness, shifts, studies
+from miniclip.evaluation import lessons, robustness, shifts
 from miniclip.evaluation.baselines import bag_of_words
 from miniclip.tools.cli import app
 from miniclip.tools.cli.options import world_of
@@ -94,7 +94,7 @@ def test_training_on_an_unseen_artist_is_refused(learn):
 
 
 def test_no_study_trains_on_an_unseen_artist():
-    assert set(studies.counted_world(2, 32, 0, studies.SILENT).facts["artist"]) <= set(TRAINED_ON)
+    assert set(lessons.pictures_of(400, 0, lessons.SILENT).facts["artist"]) <= set(TRAINED_ON)
 
 
 # ---- what a world of several artists is

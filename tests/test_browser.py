@@ -40,6 +40,7 @@ playwright = pytest.importorskip("playwright.sync_api", reason="pip install play
 # A cell of each notebook that has something to play with, by what is written in it.
 PARTS = {
     "live": ("02-training-a-clip", "seen=40 * 64"),
+    "attention": ("02-training-a-clip", "AttentionLab("),
     "circle": ("01-contrastive-loss", "CircleLab("),
     "sphere": ("01-contrastive-loss", "TrainLab("),
     "loss": ("01-contrastive-loss", "LossLab("),
@@ -258,6 +259,39 @@ def test_a_training_draws_its_progress(window, play):
     assert growing.count() == 1
     growing.scroll_into_view_if_needed()
     screenshot(window, "live")
+
+
+def test_attention_lab_answers_to_pointing_clicking_and_typing(window, play):
+    """With the weights of the model's own function."""
+    cell = play("attention")
+    said, large = wait_for(cell, ".said"), cell.locator("canvas.large")
+    large.scroll_into_view_if_needed()
+    model = miniclip.load("picturebook", "cpu")
+    maps = cell.locator(".maps canvas")
+    playwright.expect(maps).to_have_count(36)
+    cell.get_by_title("block 6, head 3").click()
+    box = large.bounding_box()
+    window.mouse.move(box["x"] + 2.5 / 8 * box["width"], box["y"] + 5.5 / 8 * box["height"])
+    playwright.expect(said).to_contain_text("The patch in row 6, column 3 looks most at")
+    cell.get_by_role("button", name="another picture").click()
+    playwright.expect(said).not_to_have_text(said.inner_text(), timeout=10_000)
+    image = miniclip.data.album(64).images[:1]
+    with torch.inference_mode():
+        weights = model.visual.attention(model.preprocess(image))[5, 0, 2, 5 * 8 + 2]
+    row, column = divmod(int(weights.argmax()), 8)
+    where = f"row {row + 1}, column {column + 1}: {100 * weights.max():.1f} %"
+    playwright.expect(said).to_contain_text(where, timeout=10_000)
+    cell.locator("input").fill("two red dogs")
+    pieces = cell.locator(".piece")
+    playwright.expect(pieces).to_have_count(5, timeout=10_000)
+    pieces.nth(2).click()
+    with torch.inference_mode():
+        read = model.text.attention(model.tokenizer(["two red dogs"], 5))[-1, 0, 2, 2]
+    shown = [f"{100 * weight:.0f} %" for weight in read[:3]] + ["–", "–"]
+    playwright.expect(cell.locator(".piece small")).to_have_text(shown)
+    screenshot(window, "attention-lab")
+    cell.locator("input").fill("")
+    playwright.expect(cell.locator("[role=alert]")).to_have_text("type some words first.")
 
 
 def test_pairs_on_a_circle_are_moved_by_the_loss_and_by_hand(window, play):

@@ -92,6 +92,12 @@ def test_the_word_is_on_the_picture_and_nowhere_else():
         plain.images[:, :40], spoiled.images[:, :40]
     )
     assert all((a != b).any() for a, b in zip(plain.images, spoiled.images))
+    # A word that tells nothing is on all of them, in the same place.
+    same = challenges.written(n=6, text="sale")
+    assert same.candidates == plain.candidates
+    assert np.array_equal(plain.images[:, :40], same.images[:, :40])
+    sign = same.images[:, 50:60, 26:38]
+    assert (sign == sign[0]).all() and (sign == 255).any() and (sign == 0).any()
 
 
 def test_only_families_have_models():

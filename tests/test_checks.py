@@ -562,6 +562,10 @@ def drawn_again(first, second, seed, apart=False, ends=(2.5, 97.5), draws=1500):
     return (first.mean() - second.mean(), *np.percentile(found, ends))
 
 
+def two_parts(right, near):
+    return [float(np.mean(right.numpy()[some])) for some in (near.numpy(), ~near.numpy())]
+
+
 RIGHT |= {
     "hw5.interval": drawn_again,
     "01.lowest_loss": lowest,
@@ -574,6 +578,7 @@ RIGHT |= {
     "05.wise": wise,
     "06.told": told,
     "07.worst_group": lambda right, groups: float(min(by_group(right, groups))),
+    "08.by_overlap": lambda r, c, t: two_parts(r, c >= t),
 }
 WRONG |= {
     "hw5.interval": [
@@ -682,6 +687,14 @@ WRONG |= {
         (lambda r, g: by_group(r, g), "shape|number"),
         (lambda r, g: 1 - float(min(by_group(r, g))), "expected"),
         (lambda r, g: int(np.argmin(by_group(r, g))), "expected"),
+    ],
+    "08.by_overlap": [
+        (lambda r, c, t: two_parts(r, c >= t)[::-1], "other way round"),
+        (lambda r, c, t: two_parts(r, c > t), "just the threshold"),
+        (lambda r, c, t: [(r & s).float().mean().item() for s in (c >= t, c < t)], "not by all"),
+        (lambda r, c, t: r.float().mean().item(), "expected|two|tuple"),
+        (lambda r, c, t: two_parts(r, c >= t)[:1], "expected|two"),
+        (lambda r, c, t: two_parts(~r, c >= t), "expected"),
     ],
 }
 

@@ -92,6 +92,6 @@ def test_labels_are_compared_with_words():
 
 
 def test_options_that_do_not_belong_together_are_refused():
-    for options in (["real", "--seen", "64"], ["repair", "--only", "photos"]):
+    for options in (["real", "--seen", "64"], ["towers", "--only", "photos"]):
         done = CliRunner().invoke(app, ["study", *options])
         assert isinstance(done.exception, ValueError) and options[1] in str(done.exception)

@@ -16,6 +16,7 @@ import miniclip
 from miniclip import Thing, World, info_nce
 from miniclip.course.plots import INK
 from miniclip.course.widgets import (
+    AttentionLab,
     CircleLab,
     FailureLab,
     LossLab,
@@ -158,6 +159,41 @@ def test_the_sphere_says_when_a_training_has_broken():
         TrainLab(("dog",))
 
 
+def test_attention_lab_shows_what_the_towers_compute(model, data):
+    """The weights of every block and head, of the picture and of the sentence that are shown."""
+    lab = AttentionLab(model, data.images[:3], "a dog on the beach")
+    for lab.row in (0, 2):
+        with torch.inference_mode():
+            weights = model.visual.attention(model.preprocess(data.images[lab.row : lab.row + 1]))
+        assert lab.seen_shape == list(weights[:, 0].shape[:3])
+        for block, head, query in ((0, 0, 0), (5, 2, 40)):
+            shown = lab.looks_at(block, head, query)
+            assert torch.allclose(shown, weights[block, 0, head, query].cpu(), atol=1e-5)
+            assert shown.sum().item() == pytest.approx(1, abs=1e-3)
+    lab.text = "Two RED dogs"
+    assert lab.pieces == ["[start]", "two", "red", "dogs", "[end]"] and lab.message == ""
+    with torch.inference_mode():
+        weights = model.text.attention(model.tokenizer([lab.text], 5).to(model.device))
+    assert torch.allclose(lab.reads(2, 1, 4), weights[2, 0, 1, 4].cpu(), atol=1e-5)
+    assert (lab.reads(2, 1, 1)[2:] == 0).all()  # nothing is read of what comes behind
+
+
+def test_attention_lab_says_what_is_wrong_and_keeps_the_sentence_before(model, data):
+    lab = AttentionLab(model, data.images[:1], "a dog")
+    for text, words in (("", "type some words first"), ("dog " * 70, "reads at most 32")):
+        lab.text = text
+        assert words in lab.message and lab.pieces == ["[start]", "a", "dog", "[end]"]
+    lab.text = "a cat"
+    assert lab.message == "" and "cat" in lab.pieces
+    with pytest.raises(ValueError, match="a ResNet has no attention"):
+        AttentionLab(
+            miniclip.CLIP(miniclip.CLIPConfig.preset("nano-resnet")), data.images[:1], "a dog"
+        )
+    with capture_output() as shown:
+        display(lab)
+    assert '<img alt="What one patch looks at in the 6 heads' in shown.outputs[0].data["text/html"]
+
+
 def test_loss_lab_shows_hard_and_false_negatives(model, data):
     lab = LossLab(model, data)
     lab.batch.value = 8
@@ -220,7 +256,7 @@ def test_scene_lab_draws_what_it_says(model):
 
 def test_prompt_lab_counts_as_evaluate_does(model, data):
     lab = PromptLab(model, data)
-    tried = lab.measure("choose")
+    (tried,) = lab.measure("choose")
     rows = lab.splits["choose"]
     score = miniclip.evaluate(
         model,
@@ -232,7 +268,46 @@ def test_prompt_lab_counts_as_evaluate_does(model, data):
     )
     assert tried.accuracy == score.accuracy and tried.interval == score.interval
     both = miniclip.classifier(model, list(lab.start.values()), ["a {}", "here is {}"])
-    assert torch.allclose(lab.classifier(lab.start, ["a {}", "here is {}"]), both, atol=1e-6)
+    found = lab.readers[""].classifier(list(lab.start.values()), ["a {}", "here is {}"])
+    assert torch.allclose(found, both, atol=1e-6)
+
+
+def test_prompt_lab_asks_several_models_the_same(model, data):
+    """Side by side, each with its own score and its own mistakes; one press notes them all."""
+    models = {"drawings": model, "photos": miniclip.load("photos")}
+    lab = PromptLab(models, data)
+    lab.keep.click()
+    alone = [PromptLab(one, data).measure()[0] for one in models.values()]
+    assert [one.model for one in lab.tries] == list(models)
+    assert [one.accuracy for one in lab.tries] == [one.accuracy for one in alone]
+    assert lab.tries[0].accuracy > lab.tries[1].accuracy + 0.3
+    for name in models:
+        assert f"<b>{name}</b>" in lab.says.value and f"{name}: right on" in lab.score.value
+        assert f"<td>{name}</td>" in lab.log.value
+    lab.reveal.click()
+    assert [one.split for one in lab.tries[2:]] == ["test", "test"]
+    assert lab.to_csv().splitlines()[3].split(",")[-1] == "drawings"
+
+
+def test_prompt_lab_names_the_classes_that_are_missed_most(model, data):
+    lab = PromptLab(model, data)
+    lab.labels.value = "\n".join(["dog: a cat", "cat: a dog", "bus: a bus", "apple: an apple"])
+    found = lab.count()[""]
+    assert list(found.missed)[:2] in (["dog", "cat"], ["cat", "dog"])
+    right, n, instead = found.missed["dog"]
+    rows = lab.splits["choose"]
+    assert right < n / 2 and instead == "cat" and n == (lab.targets[rows] == "dog").sum()
+    assert f"dog {right} of {n}, called cat" in lab.score.value
+
+
+def test_a_chip_adds_its_template_and_takes_it_out(model, data):
+    lab = PromptLab(model, data)
+    chip = next(one for one in lab.chips if one.description == "the tax office of {}.")
+    chip.click()
+    assert lab.templates.value.splitlines() == ["a picture of {}.", "the tax office of {}."]
+    assert "2 templates" in lab.score.value
+    chip.click()
+    assert lab.templates.value == "a picture of {}." and "1 template," in lab.score.value
 
 
 def test_the_test_score_is_revealed_once(model, data):

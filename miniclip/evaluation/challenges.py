@@ -308,13 +308,14 @@ def negation(
     return _make(n, size, "negation", seed, make_scene, words)
 
 
-def written(n: int = 300, size: int = 64, seed: int = 0, text: bool = True) -> Challenge:
+def written(n: int = 300, size: int = 64, seed: int = 0, text: bool | str = True) -> Challenge:
     """A picture of one thing with the name of another written across it: which of the two does the
     model see? (Typographic attack: Goh et al. 2021.)
 
     Args:
         n, size, seed: how many pictures, of how many pixels, and which.
-        text: False gives the same pictures without the word, to compare with.
+        text: to compare with, False gives the same pictures without a word, and a string the same
+            pictures with this word on all of them.
     """
 
     def make_scene(rng: Random, index: int):
@@ -329,20 +330,41 @@ def written(n: int = 300, size: int = 64, seed: int = 0, text: bool = True) -> C
         )
 
     made = _make(n, size, "written", seed, make_scene)
-    if not text:
+    if text is False:
         return made
-    font, images = ImageFont.load_default(size=max(8, size // 5)), []
-    for pixels, texts, right in zip(made.images, made.candidates, made.right):
-        picture = Image.fromarray(pixels)
-        pen, word = (
-            ImageDraw.Draw(picture),
-            texts[1 - right].removeprefix("a picture of ").rstrip(".").split(" ", 1)[-1],
+    wrong = [texts[1 - right] for texts, right in zip(made.candidates, made.right)]
+    names = [
+        sentence.removeprefix("a picture of ").rstrip(".").split(" ", 1)[1] for sentence in wrong
+    ]
+    words = names if text is True else [text] * n
+    images = np.stack([with_sign(pixels, word) for pixels, word in zip(made.images, words)])
+    return Challenge(images, made.candidates, made.right)
+
+
+def with_sign(pixels: np.ndarray, word: str) -> np.ndarray:
+    """A picture (S, S, 3) with a word written on a white sign in its lower part."""
+    picture, size = Image.fromarray(pixels), len(pixels)
+    pen, font = ImageDraw.Draw(picture), ImageFont.load_default(size=max(8, size // 5))
+    box = pen.textbbox((size // 2, size * 0.86), word, font=font, anchor="mm")
+    pen.rectangle((box[0] - 2, box[1] - 1, box[2] + 2, box[3] + 1), fill="white")
+    pen.text((size // 2, size * 0.86), word, font=font, anchor="mm", fill="black")
+    return np.asarray(picture)
+
+
+def there_or_not(n: int = 300, size: int = 64, seed: int = 0) -> Challenge:
+    """Is it there or not? "a picture of a dog." against "a picture of no dog.", and half of the
+    pictures show something else."""
+
+    def make_scene(rng: Random, index: int):
+        (there, other), absent = rng.sample(WORDS, 2), index % 2
+        word = other if absent else there
+        return (
+            Scene(_place(rng), [Thing(there, _paint(rng, there), (0.5, 0.58), 0.6)]),
+            [f"a picture of {article(word)}.", f"a picture of no {word}."],
+            absent,
         )
-        box = pen.textbbox((size // 2, size * 0.86), word, font=font, anchor="mm")
-        pen.rectangle((box[0] - 2, box[1] - 1, box[2] + 2, box[3] + 1), fill="white")
-        pen.text((size // 2, size * 0.86), word, font=font, anchor="mm", fill="black")
-        images.append(np.asarray(picture))
-    return Challenge(np.stack(images), made.candidates, made.right)
+
+    return _make(n, size, "there or not", seed, make_scene, ("there", "not there"))
 
 
 def digits(n: int = 1797, size: int = 64) -> Challenge:
@@ -381,6 +403,7 @@ CHALLENGES: dict[str, Callable[..., Challenge]] = {
     "left and right": sides,
     "whose colour": attributes,
     "no": negation,
+    "there or not": there_or_not,
     "a word on the picture": written,
     "handwritten digits": digits,
 }

@@ -16,10 +16,10 @@ from pathlib import Path
 import torch
 
 from miniclip.config import CLIPConfig
-from miniclip.data import CaptionedImages, CaptionStyle, World, picturebook
+from miniclip.data import World, picturebook
 from miniclip.device import PRECISIONS
-from miniclip.evaluation.benchmarks import CHOICE_SEED, questions, scorer, single_objects
-from miniclip.evaluation.challenges import CHALLENGES, choose
+from miniclip.evaluation.benchmarks import scorer, single_objects
+from miniclip.evaluation.lessons import lessons
 from miniclip.evaluation.objectives import compare_objectives
 from miniclip.evaluation.parts import mistakes, parts
 from miniclip.evaluation.robustness import robustness
@@ -27,7 +27,6 @@ from miniclip.evaluation.study_log import Log
 from miniclip.model import CLIP
 from miniclip.training.clip import train
 from miniclip.training.timing import seconds_of, training_step
-from miniclip.zeroshot import evaluate
 
 RESULTS = Path(__file__).parents[1] / "results"
 
@@ -41,74 +40,6 @@ def result(name: str) -> dict:
     if name not in NAMES:
         raise ValueError(f"there is no study {name!r}; there are {', '.join(NAMES)}")
     return json.loads((RESULTS / f"{name.replace(' ', '-')}.json").read_text())
-
-
-def counted_world(n: int, size: int, seed: int, captions: CaptionStyle) -> CaptionedImages:
-    """2 n pictures: n of one to six things of the same kind, anywhere and of the same small size
-    whatever their number, and n of single larger things."""
-    several = World(
-        nouns="starter",
-        objects={1: 0.25, 2: 0.15, 3: 0.15, 4: 0.15, 5: 0.15, 6: 0.15},
-        same_kind_prob=1,
-        sizes=(0.18, 0.28),
-        spacing="any",
-        styles={"full": 1},
-        artists="openmoji",
-    )
-    return picturebook(n, seed, size, several, captions) + picturebook(
-        n,
-        seed + 1,
-        size,
-        World(nouns="starter", objects=1, styles={"full": 1}, artists="openmoji"),
-        captions,
-    )
-
-
-SILENT = CaptionStyle(count=0.0, model=0.0)
-TELLING = CaptionStyle(count=0.9, model=0.5)
-
-
-def repair(
-    log: Log,
-    seen: int = 128_000,
-    pictures: int = 80_000,
-    tests: int = 300,
-    precision: str | None = None,
-) -> None:
-    """Two trainings on the same pictures: with captions that never count and never name models and
-    species, and with captions that do."""
-    config = CLIPConfig.preset("nano", image_size=64)
-    challenges = {
-        name: CHALLENGES[name](n=tests, size=64)
-        for name in ("counting", "car models", "flower species", "left and right", "whose colour")
-    }
-    things = single_objects(World(nouns="starter", artists="openmoji"), tests, 64, CHOICE_SEED)
-
-    def score(model: CLIP) -> dict[str, float]:
-        q = questions(things)["object"]
-        accuracies = {
-            name: choose(model, challenge).accuracy for name, challenge in challenges.items()
-        }
-        return accuracies | {
-            "things": (
-                evaluate(model, things, q.targets, q.labels, "a picture of {}.", q.names).accuracy
-            )
-        }
-
-    def run(name: str, style: CaptionStyle) -> list[dict]:
-        model, history = train(
-            counted_world(pictures // 2, 64, 0, style),
-            config,
-            seen=seen,
-            eval_fn=score,
-            precision=precision,
-        )
-        log.keep(name, model, "repair")
-        return history.rows
-
-    log.part("silent", partial(run, "plain", SILENT))
-    log.part("telling", partial(run, "counting", TELLING))
-    log.part("about", lambda: {"test pictures": tests, "precision": precision or "fp32"})
 
 
 def towers(
@@ -156,7 +87,7 @@ def towers(
 STUDIES: dict[str, Callable[..., None]] = {
     "objectives": compare_objectives,
     "robustness": robustness,
-    "repair": repair,
+    "lessons": lessons,
     "towers": towers,
     "parts": parts,
     "mistakes": mistakes,

@@ -147,6 +147,28 @@ def _grouped() -> dict[str, tuple]:
     return cases
 
 
+def _by_overlap(right: Tensor, cosines: Tensor, threshold: float) -> tuple[float, float]:
+    """The accuracy on pictures that have a neighbour in the training, and on the others."""
+    near = cosines >= threshold
+    return right[near].float().mean().item(), right[~near].float().mean().item()
+
+
+def _neighbours() -> dict[str, tuple]:
+    """Which pictures are right, and the cosine of each with its nearest in the training."""
+    cases = {
+        "six pictures, one just at the threshold": (
+            torch.tensor([True, False, True, True, False, False]),
+            torch.tensor([0.5, 0.9, 0.9, 0.75, 0.25, 0.5]),
+            0.75,
+        )
+    }
+    for n, threshold in ((20, 0.6), (50, 0.8)):
+        cosines = random_numbers(n, seed=n).sigmoid()
+        right = (cosines + random_numbers(n, seed=n + 1)) > 0.6
+        cases[f"{n} pictures, a threshold of {threshold}"] = (right, cosines, threshold)
+    return cases
+
+
 NOTEBOOKS = {
     "01.lowest_loss": Check(
         form="lowest_loss(captions)",
@@ -325,6 +347,27 @@ NOTEBOOKS = {
             ],
             "that is the best group; the worst is asked for": [
                 lambda right, groups: max(_shares(right, groups))
+            ],
+        },
+    ),
+    "08.by_overlap": Check(
+        form="by_overlap(right, cosines, threshold)",
+        gives="two accuracies: on the pictures with a cosine of at least the threshold, and on the "
+        "others",
+        right=_by_overlap,
+        cases=_neighbours,
+        mistakes={
+            "first the near duplicates, then the others; yours are the other way round": [
+                lambda right, cosines, threshold: _by_overlap(right, cosines, threshold)[::-1]
+            ],
+            "divide by the number of pictures in each part, not by all": [
+                lambda right, cosines, threshold: (
+                    (right & (cosines >= threshold)).float().mean().item(),
+                    (right & (cosines < threshold)).float().mean().item(),
+                )
+            ],
+            "a cosine that is just the threshold counts as near": [
+                lambda right, cosines, threshold: _by_overlap(right, cosines, threshold + 1e-6)
             ],
         },
     ),

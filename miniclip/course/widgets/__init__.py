@@ -7,6 +7,7 @@ something is wrong with an input, the widget says so in a sentence.
 
 from __future__ import annotations
 
+from miniclip.course.widgets.attention import AttentionLab
 from miniclip.course.widgets.base import Lab, bars, picture
 from miniclip.course.widgets.circle import CircleLab
 from miniclip.course.widgets.failure import FailureLab
@@ -17,6 +18,7 @@ from miniclip.course.widgets.search import SearchBox
 from miniclip.course.widgets.training import TrainLab
 
 __all__ = [
+    "AttentionLab",
     "CircleLab",
     "FailureLab",
     "Lab",

@@ -1,4 +1,5 @@
-"""`PromptLab`: class names and templates as one types them, with every try noted (notebook 04)."""
+"""`PromptLab`: class names and templates as one types them, for one model or several, with every
+try noted (notebook 04)."""
 
 from __future__ import annotations
 
@@ -6,26 +7,25 @@ import base64
 import csv
 import html
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import ipywidgets as ui
 import numpy as np
-import torch
 from PIL import Image, ImageOps
-from torch import Tensor
 
 from miniclip import prompts
 from miniclip.course.widgets.base import Lab, alert, bars, picture, read_text
+from miniclip.course.widgets.reader import Counted, Reader
 from miniclip.data.world import article
 from miniclip.evaluation.benchmarks import all_words
-from miniclip.zeroshot import fill, image_features, inverse_temperature, text_features, wilson
+from miniclip.zeroshot import inverse_temperature
 
 
 @dataclass(frozen=True)
 class Try:
     """One try in `PromptLab`: templates, class names, and how often they were right on how many
-    pictures of which split."""
+    pictures of which split, with which of several models."""
 
     templates: tuple[str, ...]
     labels: dict[str, str]
@@ -33,6 +33,14 @@ class Try:
     accuracy: float
     interval: tuple[float, float]
     split: str = "choose"
+    model: str = ""
+
+
+# Templates to begin with, as buttons. Some are good, some are not, and one says the opposite.
+CHIPS = (
+    "{}", "a {}", "a photo of {}.", "a drawing of {}.", "a sketch of {}.", "{} on the beach",
+    "the tax office of {}.", "no {}",
+)  # fmt: skip
 
 
 def read_labels(text: str) -> dict[str, str]:
@@ -90,7 +98,8 @@ class PromptLab(Lab):
     once: only that figure is honest.
 
     Args:
-        model: anything with `encode_image` and `encode_text`.
+        model: anything with `encode_image` and `encode_text`; or several, as {name: model}, which
+            are asked the same and shown side by side.
         data: a `CaptionedImages` with the right class of each picture in `facts[fact]`.
         fact: which fact is asked for.
         labels: {class: its name in a sentence}; by default all classes of the data.
@@ -108,17 +117,16 @@ class PromptLab(Lab):
         gallery: int = 8,
     ):
         super().__init__()
-        self.model, self.data = model, data
+        models, self.data = model if isinstance(model, Mapping) else {"": model}, data
         self.targets = np.array([str(value) for value in data.facts[fact]])
         found = (
             all_words(self.targets) if fact == "object" else tuple(sorted(set(self.targets) - {""}))
         )
         self.start = labels or {word: article(word) if fact == "object" else word for word in found}
-        self.features = image_features(model, data)
-        self.vectors: dict[str, Tensor] = {}  # of every sentence read so far
+        names = list(self.start.values())
+        self.readers = {name: Reader(one, data, names) for name, one in models.items()}
         self.tries: list[Try] = []
-        self.own: Tensor | None = None  # the vector of an uploaded picture, and how it looks
-        self.thumbnail = ""
+        self.thumbnail = ""  # how an uploaded picture looks
         # A thing that was not painted has no colour to ask for.
         known = np.nonzero(self.targets != "")[0]
         # The rows of the pictures that prompts are chosen by, and of those that they are tested on.
@@ -127,16 +135,6 @@ class PromptLab(Lab):
             "test": known[1::2],
         }
         self.index, self.revealed = int(known[0]), False
-        self.kept = 0  # sentences that are never forgotten: those of the sets
-        self._remember(
-            [
-                fill(one, name)
-                for templates in prompts.SETS.values()
-                for one in templates
-                for name in self.start.values()
-            ]
-        )
-        self.kept = len(self.vectors)
 
         self._make_prompt_controls(template)
         self._make_gallery(gallery)
@@ -166,8 +164,17 @@ class PromptLab(Lab):
             )
             for name, templates in prompts.SETS.items()
         ]
+        self.chips = [
+            ui.Button(
+                description=chip, tooltip="add it, or take it out", layout=ui.Layout(width="auto")
+            )
+            for chip in CHIPS
+        ]
+        for chip in self.chips:
+            chip.on_click(lambda button: self.toggle(button.description))
+        first = next(iter(self.readers.values()))
         self.temperature = ui.FloatLogSlider(
-            value=1 / inverse_temperature(self.model),
+            value=1 / inverse_temperature(first.model),
             min=-2.3,
             max=0,
             step=0.05,
@@ -231,6 +238,10 @@ class PromptLab(Lab):
                                 ui.HTML("<b>templates</b>, one a line, {} for the class"),
                                 self.templates,
                                 ui.HBox(
+                                    self.chips,
+                                    layout=ui.Layout(flex_flow="row wrap", width="390px"),
+                                ),
+                                ui.HBox(
                                     self.sets, layout=ui.Layout(flex_flow="row wrap", width="390px")
                                 ),
                                 self.temperature,
@@ -249,23 +260,11 @@ class PromptLab(Lab):
             ]
         )
 
-    def _remember(self, sentences: Sequence[str]) -> None:
-        if new := [
-            sentence for sentence in dict.fromkeys(sentences) if sentence not in self.vectors
-        ]:
-            # Forget the vectors of the texts that were typed longest ago.
-            for old in list(self.vectors)[self.kept : max(self.kept, len(self.vectors) - 20_000)]:
-                del self.vectors[old]
-            self.vectors.update(zip(new, text_features(self.model, new)))
-
-    def classifier(self, labels: dict[str, str], templates: Sequence[str]) -> Tensor:
-        """The same as `miniclip.classifier`, (C, E), from remembered vectors of sentences."""
-        sentences = [[fill(template, name) for template in templates] for name in labels.values()]
-        self._remember([sentence for row in sentences for sentence in row])
-        return torch.nn.functional.normalize(
-            torch.stack([torch.stack([self.vectors[s] for s in row]).mean(0) for row in sentences]),
-            dim=-1,
-        )
+    def toggle(self, template: str) -> None:
+        """Add a template to those that are typed, or take it out."""
+        lines = [line for line in map(str.strip, self.templates.value.splitlines()) if line]
+        kept = [line for line in lines if line != template]
+        self.templates.value = "\n".join(kept if template in lines else [*lines, template])
 
     def read(self) -> tuple[dict[str, str], tuple[str, ...]]:
         """The labels and templates that the widget shows."""
@@ -273,43 +272,52 @@ class PromptLab(Lab):
             self.templates.value, [name for name, box in zip(prompts.SETS, self.sets) if box.value]
         )
 
-    def measure(self, split: str = "choose") -> Try:
-        """How often the prompts are right on a split. Only pictures whose class is among the labels
-        count."""
+    def count(self, split: str = "choose") -> dict[str, Counted]:
+        """How often the prompts are right on a split, for each model. Only pictures whose class is
+        among the labels count."""
         labels, templates = self.read()
         rows = [row for row in self.splits[split] if self.targets[row] in labels]
         if not rows:
             raise ValueError("no picture shows any of these classes, so there is nothing to count")
-        guesses = (self.features[rows] @ self.classifier(labels, templates).T).argmax(1).numpy()
-        hits = int((np.array(list(labels))[guesses] == self.targets[rows]).sum())
-        return Try(templates, labels, len(rows), hits / len(rows), wilson(hits, len(rows)), split)
+        return {
+            name: reader.count(rows, self.targets, labels, templates)
+            for name, reader in self.readers.items()
+        }
+
+    def measure(self, split: str = "choose") -> list[Try]:
+        """What would be written into the log now: a try for each model."""
+        labels, templates = self.read()
+        return [
+            Try(templates, labels, found.pictures, found.accuracy, found.interval, split, name)
+            for name, found in self.count(split).items()
+        ]
 
     def answer(self) -> None:
         labels, templates = self.read()
-        features = self.features[self.index : self.index + 1] if self.own is None else self.own
-        probabilities = (
-            (features @ self.classifier(labels, templates).T / self.temperature.value)
-            .softmax(1)[0]
-            .tolist()
-        )
-        right = str(self.targets[self.index]) if self.own is None else None
+        own = bool(self.thumbnail)
         title = (
             f"your picture {self.thumbnail}"
-            if self.own is not None
+            if own
             else f"picture {self.gallery.index(self.index) + 1}"
         )
-        self.says.value = f"<b>{title}</b>{bars(dict(zip(labels, probabilities)), 8, right)}"
-        tried = self.measure()
-        self.score.value = (
-            f'<div style="font-size: 16px; margin: 6px 0">right on <b>{tried.accuracy:.1%}</b> of'
-            f" {tried.pictures} pictures for choosing "
-            f"({tried.interval[0]:.1%} to {tried.interval[1]:.1%}), {len(templates)}"
-            f" template{'s' * (len(templates) > 1)}, {len(labels)} classes</div>"
+        right = None if own else str(self.targets[self.index])
+        shown = []
+        for name, reader in self.readers.items():
+            features = reader.own if own else reader.features[self.index : self.index + 1]
+            vectors = reader.classifier(list(labels.values()), templates)
+            likely = (features @ vectors.T / self.temperature.value).softmax(1)[0].tolist()
+            head = f"<b>{html.escape(name)}</b>" if name else ""
+            top = 8 if len(self.readers) == 1 else 5
+            shown.append(f"<div>{head}{bars(dict(zip(labels, likely)), top, right)}</div>")
+        self.says.value = f"<b>{title}</b>{''.join(shown)}"
+        self.score.value = "".join(
+            _score_line(name, found, len(templates), len(labels))
+            for name, found in self.count().items()
         )
 
     def pick(self, row: int) -> None:
         """Ask about a picture of the gallery."""
-        self.index, self.own = row, None
+        self.index, self.thumbnail = row, ""
         self.update()
 
     def take(self, files) -> None:
@@ -331,7 +339,8 @@ class PromptLab(Lab):
             return
         content.thumbnail((512, 512))
         self.thumbnail = picture(np.asarray(content), 64, "the picture of your own")
-        self.own = image_features(self.model, np.asarray(content)[None])
+        for reader in self.readers.values():
+            reader.look_at(np.asarray(content))
         self.update()
 
     def note(self, split: str) -> None:
@@ -342,22 +351,17 @@ class PromptLab(Lab):
             )
             return
         try:
-            self.tries.append(self.measure(split))
+            self.tries += self.measure(split)
         except ValueError as error:
             self.message.value = alert(str(error))
             return
         self.revealed |= split == "test"
         self.reveal.disabled = self.revealed
-        rows = "".join(
-            f"<tr><td>{number}</td><td>{one.split}</td><td>{one.accuracy:.1%} of {one.pictures}"
-            f" ({one.interval[0]:.1%} to"
-            f" {one.interval[1]:.1%})</td><td>{html.escape(' | '.join(one.templates[:3]))}"
-            f"{' ...' if len(one.templates) > 3 else ''}</td></tr>"
-            for number, one in enumerate(self.tries, 1)
-        )
+        several = len(self.readers) > 1
+        rows = "".join(_log_row(number, one, several) for number, one in enumerate(self.tries, 1))
         self.log.value = (
-            '<table style="font-size: 14px"><tr><th>try</th><th>split</th><th>right</th>'
-            f"<th>templates</th></tr>{rows}</table>"
+            f'<table style="font-size: 14px"><tr><th>try</th>{"<th>model</th>" * several}'
+            f"<th>split</th><th>right</th><th>templates</th></tr>{rows}</table>"
         )
 
     def to_csv(self) -> str:
@@ -365,7 +369,7 @@ class PromptLab(Lab):
         buffer = io.StringIO()
         writer = csv.writer(buffer)
         writer.writerow(
-            ["try", "split", "pictures", "accuracy", "low", "high", "classes", "templates"]
+            ["try", "split", "pictures", "accuracy", "low", "high", "classes", "templates", "model"]
         )
         for number, one in enumerate(self.tries, 1):
             labels = " | ".join(f"{label}: {name}" for label, name in one.labels.items())
@@ -379,6 +383,7 @@ class PromptLab(Lab):
                     f"{one.interval[1]:.4f}",
                     labels,
                     " | ".join(one.templates),
+                    one.model,
                 ]
             )
         return buffer.getvalue()
@@ -390,3 +395,31 @@ class PromptLab(Lab):
             f'<a download="prompts.csv" href="data:text/csv;base64,{data}">prompts.csv</a>,'
             f" {len(self.tries)} tries"
         )
+
+
+def _score_line(name: str, found: Counted, templates: int, classes: int) -> str:
+    """What a model scores, and the classes that it misses most, as HTML."""
+    low, high = found.interval
+    worst = ", ".join(
+        f"{html.escape(label)} {right} of {n}, called {html.escape(instead)}"
+        for label, (right, n, instead) in list(found.missed.items())[:3]
+    )
+    return (
+        f'<div style="font-size: 16px; margin: 6px 0">{f"{html.escape(name)}: " if name else ""}'
+        f"right on <b>{found.accuracy:.1%}</b> of {found.pictures} pictures for choosing "
+        f"({low:.1%} to {high:.1%}), {templates} template{'s' * (templates > 1)}, {classes} classes"
+        f"{f'<br><small>missed most: {worst}</small>' if worst else ''}</div>"
+    )
+
+
+def _log_row(number: int, one: Try, several: bool) -> str:
+    """A try as a row of a table."""
+    low, high = one.interval
+    cells = [
+        str(number),
+        *([html.escape(one.model)] if several else []),
+        one.split,
+        f"{one.accuracy:.1%} of {one.pictures} ({low:.1%} to {high:.1%})",
+        html.escape(" | ".join(one.templates[:3])) + " ..." * (len(one.templates) > 3),
+    ]
+    return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"

@@ -214,6 +214,15 @@ class World:
         }
         return cls(**{**easy, **changes})
 
+    def nth_scene(self, index: int, seed: int) -> Scene:
+        """The scene of a picture of a data set that `picturebook` draws of this world.
+
+        Args:
+            index: the picture's number, from 0.
+            seed: of the data set.
+        """
+        return self.scene(Random(f"picturebook {seed} {index}"))
+
     def scene(self, rng: Random) -> Scene:
         """Compose one scene at random.
 
@@ -342,8 +351,7 @@ def _draw_some(indices: range, seed: int, size: int, world: World, style: Captio
     """Draw the pictures with these indices: their pixels, captions and facts."""
     pictures, texts, facts = np.empty((len(indices), size, size, 3), np.uint8), [], []
     for row, index in enumerate(indices):
-        rng = Random(f"picturebook {seed} {index}")
-        scene = world.scene(rng)
+        scene = world.nth_scene(index, seed)
         pictures[row] = scene.draw(size)
         # Captions have random numbers of their own, so another CaptionStyle changes no picture.
         caption_rng = Random(f"captions {seed} {index}")

@@ -175,7 +175,7 @@ def study(
     name: Annotated[
         str,
         typer.Argument(
-            help="'objectives', 'robustness', 'repair', 'towers', 'parts', 'mistakes' or 'real'."
+            help="'objectives', 'robustness', 'lessons', 'towers', 'parts', 'mistakes' or 'real'."
         ),
     ],
     out: Annotated[
@@ -199,15 +199,15 @@ def study(
         typer.Option(
             help="A part of it, and again for another; by default all. With real: a model of those "
             "that python -m miniclip models lists. With objectives: a condition, such as plain; "
-            "with robustness: a way to train, such as labels; several processes can write one "
-            "file, each a part of its own."
+            "with robustness: a way to train, such as labels; with lessons: one of them, such as "
+            "signs. Several processes can write one file, each a part of its own."
         ),
     ] = None,
 ) -> None:
     """Run one of the long comparisons of trainings: the objectives of the paper's Figure 2, with
-    captions that say more and more that no picture tells; robustness under shift; captions that
-    count; or two image towers. 'real' trains nothing: it measures what
-    notebook 09 looks at on released models."""
+    captions that say more and more that no picture tells; robustness under shift; lessons that
+    repair and cause failures; two image towers; the parts of a training, or mistakes in it. 'real'
+    trains nothing: it measures what notebook 09 looks at on released models."""
     from miniclip.evaluation import real_study, studies
 
     if name not in studies.NAMES:
