@@ -431,6 +431,25 @@ def test_search_box_answers_while_one_types(window, play):
     assert sorted(times)[int(0.95 * len(times)) - 1] < 0.3
 
 
+def drop_a_picture(window, place):
+    """As from another window: a red picture of 600 x 300 pixels."""
+    dropped = window.evaluate_handle(
+        """async () => {
+            const canvas = document.createElement("canvas");
+            [canvas.width, canvas.height] = [600, 300];
+            const pen = canvas.getContext("2d");
+            pen.fillStyle = "red";
+            pen.fillRect(0, 0, 600, 300);
+            const blob = await new Promise(done => canvas.toBlob(done, "image/png"));
+            const data = new DataTransfer();
+            data.items.add(new File([blob], "red.png", {type: "image/png"}));
+            return data;
+        }"""
+    )
+    place.dispatch_event("dragover", {"dataTransfer": dropped})
+    place.dispatch_event("drop", {"dataTransfer": dropped})
+
+
 def test_prompt_lab_answers_while_one_types_and_says_what_is_wrong(window, play):
     cell = play("prompt")
     box = wait_for(cell, '.widget-textarea textarea[placeholder="a picture of {}."]')
@@ -448,6 +467,10 @@ def test_prompt_lab_answers_while_one_types_and_says_what_is_wrong(window, play)
     test = cell.locator('.jupyter-widgets td:text-is("test")')
     playwright.expect(test).to_be_visible(timeout=10_000)
     assert cell.locator('button:has-text("reveal the test score")').is_disabled()
+    cell.get_by_title("picture 3 to ask about").click()
+    playwright.expect(cell.locator('b:text-is("picture 3")')).to_be_visible(timeout=10_000)
+    drop_a_picture(window, cell.locator(".miniclip-gallery .own"))
+    playwright.expect(cell.locator('b:text-is("your picture")')).to_be_visible(timeout=10_000)
     with window.expect_file_chooser() as chooser:
         cell.locator('button:has-text("your own")').click()
     chooser.value.set_files({"name": "notes.txt", "mimeType": "text/plain", "buffer": b"hello"})

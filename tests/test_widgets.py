@@ -412,13 +412,24 @@ def test_a_picture_of_ones_own_is_asked_about_and_a_text_file_is_refused(model, 
     lab = PromptLab(model, data)
     buffer = io.BytesIO()
     Image.fromarray(data.images[5]).save(buffer, format="PNG")
-    lab.take(({"name": "mine.png", "content": memoryview(buffer.getvalue())},))
+    gallery = lab.pictures
+    gallery.file_name, gallery.content = "mine.png", buffer.getvalue()
+    gallery.given += 1  # as the browser does it
     assert "your picture" in lab.says.value and not lab.message.value
-    lab.take(({"name": "notes.txt", "content": memoryview(b"hello")},))
-    assert "notes.txt is not a picture" in lab.message.value
+    assert gallery.chosen == -1 and gallery.own.startswith("data:image/png")
+    before = lab.says.value
+    Image.fromarray(data.images[9]).save(buffer := io.BytesIO(), format="PNG")
+    gallery.content = buffer.getvalue()
+    gallery.given += 1
+    assert lab.says.value != before and "your picture" in lab.says.value
+    before = lab.says.value
+    gallery.file_name, gallery.content = "notes.txt", b"hello"
+    gallery.given += 1
+    assert "notes.txt is not a picture" in lab.message.value and lab.says.value == before
     assert set(lab.gallery) <= set(lab.splits["choose"])  # the hidden pictures stay hidden
-    lab.pictures[2].click()
+    gallery.chosen = 2
     assert "picture 3" in lab.says.value
+    assert lab.preview().count("<img") == len(lab.gallery)
 
 
 def test_failure_lab_shows_the_mistakes_and_counts_as_choose_does(model):

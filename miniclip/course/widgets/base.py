@@ -99,6 +99,8 @@ class Lab:
         """What it shows now as plain HTML, for places where no widget can run."""
 
         def pages(widget: ui.Widget) -> str:
+            if hasattr(widget, "still"):
+                return f"<div>{widget.still()}</div>"
             inside = "".join(map(pages, getattr(widget, "children", ())))
             return f"<div>{widget.value}</div>" if isinstance(widget, ui.HTML) else inside
 

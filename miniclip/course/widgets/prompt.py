@@ -15,7 +15,9 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from miniclip import prompts
-from miniclip.course.widgets.base import Lab, alert, bars, picture, read_text
+from miniclip.course.widgets.base import Lab, alert, bars, read_text
+from miniclip.course.widgets.circle import image_address
+from miniclip.course.widgets.gallery import Gallery
 from miniclip.course.widgets.reader import Counted, Reader
 from miniclip.data.world import article
 from miniclip.evaluation.benchmarks import all_words
@@ -126,7 +128,6 @@ class PromptLab(Lab):
         names = list(self.start.values())
         self.readers = {name: Reader(one, data, names) for name, one in models.items()}
         self.tries: list[Try] = []
-        self.thumbnail = ""  # how an uploaded picture looks
         # A thing that was not painted has no colour to ask for.
         known = np.nonzero(self.targets != "")[0]
         # The rows of the pictures that prompts are chosen by, and of those that they are tested on.
@@ -134,7 +135,7 @@ class PromptLab(Lab):
             "choose": known[::2],
             "test": known[1::2],
         }
-        self.index, self.revealed = int(known[0]), False
+        self.revealed = False
 
         self._make_prompt_controls(template)
         self._make_gallery(gallery)
@@ -185,21 +186,13 @@ class PromptLab(Lab):
         )
 
     def _make_gallery(self, count: int) -> None:
-        """Pictures to ask about, and a button to upload one."""
+        """Pictures to ask about, and a place for one's own."""
         # The gallery shows pictures to choose prompts by, never those of the hidden test.
         self.gallery = [int(row) for row in self.splits["choose"][:count]]
-        self.pictures = [
-            ui.Button(
-                description=str(number + 1),
-                layout=ui.Layout(width="74px"),
-                tooltip=f"picture {number + 1}",
-            )
-            for number in range(len(self.gallery))
-        ]
-        for row, button in zip(self.gallery, self.pictures):
-            button.on_click(lambda _, row=row: self.pick(row))
-        self.upload = ui.FileUpload(accept="image/*", multiple=False, description="your own")
-        self.upload.observe(lambda change: self.take(change["new"]), "value")
+        names = [f"picture {number + 1} to ask about" for number in range(len(self.gallery))]
+        self.pictures = Gallery([self.data.images[row] for row in self.gallery], names)
+        self.pictures.observe(lambda _: self.update(), "chosen")
+        self.pictures.observe(lambda _: self.take(self.pictures), "given")
 
     def _make_buttons(self) -> None:
         """Keep a try, reveal the test score, export the log."""
@@ -219,17 +212,9 @@ class PromptLab(Lab):
         """All controls in one box."""
         # Controls with this layout keep their full width where there is little room.
         whole = ui.Layout(flex="0 0 auto", margin="0 12px 0 0")
-        names = [f"picture {number + 1} to ask about" for number in range(len(self.gallery))]
-        gallery_row = ui.HBox(
-            [
-                ui.VBox([ui.HTML(picture(self.data.images[row], 72, name)), button])
-                for row, button, name in zip(self.gallery, self.pictures, names)
-            ]
-        )
         return ui.VBox(
             [
-                gallery_row,
-                self.upload,
+                self.pictures,
                 ui.HBox(
                     [
                         ui.VBox([ui.HTML("<b>classes</b>, one a line"), self.labels], layout=whole),
@@ -294,16 +279,13 @@ class PromptLab(Lab):
 
     def answer(self) -> None:
         labels, templates = self.read()
-        own = bool(self.thumbnail)
-        title = (
-            f"your picture {self.thumbnail}"
-            if own
-            else f"picture {self.gallery.index(self.index) + 1}"
-        )
-        right = None if own else str(self.targets[self.index])
+        chosen = self.pictures.chosen
+        own, row = chosen == -1, self.gallery[max(chosen, 0)]
+        title = "your picture" if own else f"picture {chosen + 1}"
+        right = None if own else str(self.targets[row])
         shown = []
         for name, reader in self.readers.items():
-            features = reader.own if own else reader.features[self.index : self.index + 1]
+            features = reader.own if own else reader.features[row : row + 1]
             vectors = reader.classifier(list(labels.values()), templates)
             likely = (features @ vectors.T / self.temperature.value).softmax(1)[0].tolist()
             head = f"<b>{html.escape(name)}</b>" if name else ""
@@ -315,33 +297,26 @@ class PromptLab(Lab):
             for name, found in self.count().items()
         )
 
-    def pick(self, row: int) -> None:
-        """Ask about a picture of the gallery."""
-        self.index, self.thumbnail = row, ""
-        self.update()
-
-    def take(self, files) -> None:
-        """Ask about an uploaded picture."""
-        if not files:
-            return
+    def take(self, given: Gallery) -> None:
+        """Ask about a picture of one's own, which was given in the gallery."""
         try:
-            content = ImageOps.exif_transpose(
-                Image.open(io.BytesIO(bytes(files[0]["content"])))
-            ).convert("RGBA")
-            content = Image.alpha_composite(
-                Image.new("RGBA", content.size, "white"), content
-            ).convert("RGB")
+            content = ImageOps.exif_transpose(Image.open(io.BytesIO(given.content)))
+            content = content.convert("RGBA")
+            white = Image.new("RGBA", content.size, "white")
+            content = Image.alpha_composite(white, content).convert("RGB")
         except Exception:  # whatever PIL says of a file that is no picture
             self.message.value = alert(
-                f"{files[0]['name']} is not a picture that can be read here; choose a PNG or JPEG"
+                f"{given.file_name} is not a picture that can be read here; choose a PNG or JPEG"
                 " file"
             )
             return
         content.thumbnail((512, 512))
-        self.thumbnail = picture(np.asarray(content), 64, "the picture of your own")
         for reader in self.readers.values():
             reader.look_at(np.asarray(content))
-        self.update()
+        self.pictures.own = image_address(np.asarray(content))
+        if self.pictures.chosen == -1:  # another one of one's own before
+            self.update()
+        self.pictures.chosen = -1
 
     def note(self, split: str) -> None:
         """Write the current try into the log. The test split can be revealed only once."""
