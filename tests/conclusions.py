@@ -308,8 +308,8 @@ CONCLUSIONS = {
             o(19, "by day", 2) > o(19, "by day") - 4
         ),
         "colours suffer, places do not": lambda o: (
-            o(21, "after .*?color") < o(21, "before .*?color") - 5
-            and o(21, "after .*?place") > o(21, "before .*?place") - 5
+            o(22, "after .*?color") < o(22, "before .*?color") - 5
+            and o(22, "after .*?place") > o(22, "before .*?place") - 5
         ),
     },
     "06-why-contrastive": {

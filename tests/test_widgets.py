@@ -20,6 +20,7 @@ from miniclip.course.widgets import (
     CircleLab,
     FailureLab,
     LossLab,
+    MixLab,
     PromptLab,
     SceneLab,
     SearchBox,
@@ -30,8 +31,12 @@ from miniclip.course.widgets import (
     read_labels,
     read_templates,
 )
+from miniclip.data.world import article
 from miniclip.evaluation import challenges
+from miniclip.evaluation import probes as probe
+from miniclip.evaluation.baselines import Classifier, evaluate_baseline, load_baseline
 from miniclip.evaluation.benchmarks import single_objects
+from miniclip.evaluation.shifts import HOME
 from miniclip.zeroshot import fill
 
 NOUNS = ("dog", "cat", "bus", "apple")
@@ -458,6 +463,26 @@ def test_labels_and_templates_are_read_line_by_line():
     assert read_labels("dog: a big dog\n\na cat") == {"dog": "a big dog", "a cat": "a cat"}
     assert read_templates("a {}\na {}\n", ["simple"]) == ("a {}", "a picture of {}.")
     assert fill("a {}", "dog") == "a dog"
+
+
+@pytest.mark.slow
+def test_a_mixture_says_what_its_weights_say():
+    """At the ends what the two classifiers say, between them what averaged weights say."""
+    clip, twin = miniclip.load("home", "cpu"), load_baseline("classifier", "cpu")
+    labels = twin.labels
+    words = miniclip.classifier(clip, [article(label) for label in labels], "a picture of {}.")
+    before, after = (Classifier(model, labels, words).eval() for model in (clip, twin.clip))
+    tests = {"by day": single_objects(HOME, 30, 48, 5)}
+    truth = tests["by day"].facts["object"][:20]
+    lab = MixLab(before, after, tests, shown=20, steps=4)
+    for lab.share.value in (0, 0.25, 1):
+        model = probe.average(before, after, lab.share.value)
+        score = evaluate_baseline(model, tests["by day"].images[:20], truth, labels)
+        assert f"<b>by day</b>: {round(20 * score.accuracy)} of 20 right" in lab.shown.value
+        assert lab.shown.value.count(INK["right"]) == round(20 * score.accuracy)
+    assert lab.shown.value.count("<img") == 20
+    with pytest.raises(ValueError, match="other labels, so nothing lies between"):
+        MixLab(before, Classifier(clip, labels[:-1], words[:-1]), tests)
 
 
 @pytest.mark.alone

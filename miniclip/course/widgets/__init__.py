@@ -12,6 +12,7 @@ from miniclip.course.widgets.base import Lab, bars, picture
 from miniclip.course.widgets.circle import CircleLab
 from miniclip.course.widgets.failure import FailureLab
 from miniclip.course.widgets.loss import LossLab, LossView, look_at_loss, matrix
+from miniclip.course.widgets.mix import MixLab
 from miniclip.course.widgets.prompt import PromptLab, Try, read_labels, read_templates
 from miniclip.course.widgets.scene import SceneLab, look_at_scene, scene_classifiers
 from miniclip.course.widgets.search import SearchBox
@@ -24,6 +25,7 @@ __all__ = [
     "Lab",
     "LossLab",
     "LossView",
+    "MixLab",
     "PromptLab",
     "SceneLab",
     "SearchBox",
