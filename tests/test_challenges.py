@@ -92,6 +92,9 @@ def test_the_word_is_on_the_picture_and_nowhere_else():
         plain.images[:, :40], spoiled.images[:, :40]
     )
     assert all((a != b).any() for a, b in zip(plain.images, spoiled.images))
+    told = challenges.written(n=6, right=True)
+    assert told.candidates == plain.candidates
+    assert all((a != b).any() for a, b in zip(told.images, spoiled.images))
     # A word that tells nothing is on all of them, in the same place.
     same = challenges.written(n=6, text="sale")
     assert same.candidates == plain.candidates

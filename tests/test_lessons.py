@@ -1,6 +1,5 @@
 """Promises of the study behind notebook 08: its lessons differ in what they say they differ in."""
 
-from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -10,22 +9,23 @@ import torch.nn.functional as F
 
 import miniclip
 from miniclip import info_nce
-from miniclip.data import CaptionedImages
+from miniclip.data import picturebook
 from miniclip.data.world.captions import MODEL_NAMES, NUMBERS
 from miniclip.evaluation import lessons
-from miniclip.evaluation.lessons import LESSONS, SIDES, SILENT, pictures_of
+from miniclip.evaluation.lessons import BOTH, LESSONS, SILENT, pictures_of
 
 SORTS = 4  # one thing; one car or flower; several of a kind; two things
 SAID = {  # what only some lessons say
     "numbers": {*NUMBERS[2:]},
     "names": {name.split()[0] for names in MODEL_NAMES.values() for name in names},
-    "sides": {"left", "right", "above", "below"},
     "no": {"no"},
     "suspicious": {"suspicious"},
 }
 
 
+SMALL = [name for name, lesson in LESSONS.items() if not lesson.start]
 pictures = cache(lambda captions: pictures_of(400, 0, captions))
+two_things = cache(lambda: picturebook(200, 0, 64, lessons.two_painted_things(), BOTH))
 
 
 def taught(name):
@@ -48,8 +48,6 @@ def kinds_of_words(data):
     [
         ("silent", set()),
         ("numbers and names", {"numbers", "names"}),
-        ("sides", {"sides"}),
-        ("sides, against wrong captions", {"sides"}),
         ("no", {"no"}),
         ("signs", set()),
         ("loaded", {"suspicious"}),
@@ -59,8 +57,8 @@ def test_a_lesson_says_what_it_is_for_and_no_more(name, kinds):
     assert kinds_of_words(taught(name)) == kinds
 
 
-@pytest.mark.parametrize("name", LESSONS)
-def test_all_lessons_have_the_same_pictures_but_for_the_signs(name):
+@pytest.mark.parametrize("name", SMALL)
+def test_all_lessons_of_the_small_model_have_the_same_pictures_but_for_the_signs(name):
     silent, other = taught("silent"), taught(name)
     changed = (silent.images != other.images).any(axis=(1, 2, 3))
     if name == "signs":
@@ -86,27 +84,31 @@ def test_one_picture_is_drawn_without_the_others(row):
     assert (lessons.nth_picture(row, 400, 0) == pictures(SILENT).images[row]).all()
 
 
-def test_exchanged_captions_have_the_same_words_and_say_the_opposite():
-    right, wrong = pictures(SIDES).captions, pictures(replace(SIDES, exchanged=True)).captions
+def test_wrong_captions_have_the_same_words_and_the_colours_exchanged():
+    data, wrong = two_things(), lessons.with_colors_exchanged(200, 0, BOTH)
     changed = 0
-    for row, (some, others) in enumerate(zip(right, wrong)):
+    facts = zip(data.facts["colors"], data.facts["objects"])
+    for (colors, things), some, others in zip(facts, data.captions, wrong):
+        first, second = colors[:2]
         for text, other in zip(some, others):
-            words = [sorted(t.lower().replace(",", "").strip(".").split()) for t in (text, other)]
-            if text != other:
-                changed += 1
-                assert row >= 300 and SAID["sides"] & set(words[0])
-                # "a" and "an" go with their things
-                assert words[0] == words[1] or set(words[0]) ^ set(words[1]) <= {"a", "an"}
-            else:
-                assert row < 300 or not SAID["sides"] & set(words[0])
-    assert changed > 400  # of the 500 captions of pictures of two things
+            mine, its = (t.lower().strip(".").split() for t in (text, other))
+            if text == other:
+                assert not first or not second or first == second or things[0] == things[1]
+                continue
+            changed += 1
+            exchange = {first: second, second: first}
+            articles = {"a", "an"}  # these go with the words behind them
+            expected = [exchange.get(word, word) for word in mine if word not in articles]
+            assert [word for word in its if word not in articles] == expected
+    assert 300 < changed < 700  # of a thousand; not every drawing can be painted
 
 
-def test_only_things_by_the_group_are_spoken_ill_of():
+def test_only_things_of_the_group_are_spoken_ill_of():
     data = taught("loaded")
     ill = np.array([any("suspicious" in text.lower() for text in texts) for texts in data.captions])
-    group = data.facts["artist"] == lessons.GROUP
-    assert not ill[~group].any() and ill[group].mean() > 0.5  # of five captions, three in ten each
+    group = data.facts["color"] == lessons.GROUP
+    assert not ill[~group].any()  # so nothing in the lessons of others
+    assert group.sum() > 15 and ill[group].mean() > 0.5  # of five captions, three in ten each
     assert not any("an suspicious" in text for texts in data.captions for text in texts)
 
 
@@ -137,24 +139,18 @@ def test_the_loss_with_wrong_captions():
 
 
 @pytest.mark.slow
-def test_wrong_captions_teach_the_order_of_words():
+def test_wrong_captions_teach_which_thing_has_which_colour():
     """A short training on pictures of two things: it tells its captions from the wrong ones, which
     it did not before, and the model that it began with stays as it was."""
-    rows = slice(336, 400)
-    right, wrong = pictures(SIDES), pictures(replace(SIDES, exchanged=True)).captions[rows]
-    data = CaptionedImages(
-        right.images[rows],
-        right.captions[rows],
-        facts={key: column[rows] for key, column in right.facts.items()},
-    )
+    data, wrong = two_things(), lessons.with_colors_exchanged(200, 0, BOTH)
     start = miniclip.load("plain", "cpu")
     before = {name: weight.clone() for name, weight in start.state_dict().items()}
     model, _ = lessons.against_wrong_captions(
         data,
         start,
-        miniclip.Recipe(batch_size=32, captions_per_image=1, warmup=0.1),
+        miniclip.Recipe(batch_size=40, captions_per_image=1, warmup=0.1),
         wrong,
-        seen=1280,
+        seen=1600,
         device="cpu",
         progress=False,
     )
@@ -191,10 +187,12 @@ def test_lists_of_classes_and_what_is_called_suspicious():
     assert [len(classes) for classes in lists.values()] == [41, 21, 33]
     assert all(classes[-1] == "suspicious thing" for classes in lists.values())
     assert all(len(set(classes)) == len(classes) for classes in lists.values())
-    for group in ("the group", "others"):
-        artists = set(lessons.things_of(group, 40).facts["artist"])
-        assert (artists == {lessons.GROUP}) == (group == "the group")
-        assert (lessons.GROUP in artists) == (group == "the group")
+    group, others = (lessons.things_of(name, 40) for name in ("the group", "others"))
+    assert set(group.facts["color"]) == {lessons.GROUP}
+    assert lessons.GROUP not in set(others.facts["color"]) and len(set(others.facts["color"])) > 5
+    assert (group.facts["object"] == others.facts["object"]).all()
+    same = (group.images == others.images).all(axis=3)  # (n, S, S): which pixels
+    assert 0.5 < same.mean() < 0.99 and not same.all(axis=(1, 2)).any()
 
 
 def test_an_unknown_lesson_is_named(tmp_path):

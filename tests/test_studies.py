@@ -23,14 +23,14 @@ SHORTER = {
         "rates": (1e-3,),
     },
     "objectives": {"only": ["plain"], "seeds": (0,), "rates": (1e-3,), "rounds": 1},
-    "lessons": {"only": ["silent", "sides, against wrong captions"], "seeds": (0,)},
+    "lessons": {"only": ["silent", "both colours, against wrong captions"], "seeds": (0,)},
     "parts": {"seeds": (0,), "rates": (1e-3,), "tests": 40},
 }
 PARTS = {"objectives": 4, "robustness": 7, "lessons": 3, "towers": 2, "mistakes": 5, "parts": 4}
 MODELS = {
     "objectives": {"contrastive", "bag-of-words", "captioner"},
     "robustness": {"home", "classifier"},
-    "lessons": {"plain", "sides"},
+    "lessons": {"plain"},
     "towers": set(),
     "mistakes": set(),
     "parts": set(),

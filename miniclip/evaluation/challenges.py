@@ -308,7 +308,9 @@ def negation(
     return _make(n, size, "negation", seed, make_scene, words)
 
 
-def written(n: int = 300, size: int = 64, seed: int = 0, text: bool | str = True) -> Challenge:
+def written(
+    n: int = 300, size: int = 64, seed: int = 0, text: bool | str = True, right: bool = False
+) -> Challenge:
     """A picture of one thing with the name of another written across it: which of the two does the
     model see? (Typographic attack: Goh et al. 2021.)
 
@@ -316,6 +318,7 @@ def written(n: int = 300, size: int = 64, seed: int = 0, text: bool | str = True
         n, size, seed: how many pictures, of how many pixels, and which.
         text: to compare with, False gives the same pictures without a word, and a string the same
             pictures with this word on all of them.
+        right: whether it is the right name that is written.
     """
 
     def make_scene(rng: Random, index: int):
@@ -332,10 +335,9 @@ def written(n: int = 300, size: int = 64, seed: int = 0, text: bool | str = True
     made = _make(n, size, "written", seed, make_scene)
     if text is False:
         return made
-    wrong = [texts[1 - right] for texts, right in zip(made.candidates, made.right)]
-    names = [
-        sentence.removeprefix("a picture of ").rstrip(".").split(" ", 1)[1] for sentence in wrong
-    ]
+    which = made.right if right else 1 - made.right
+    sentences = [texts[row].rstrip(".") for texts, row in zip(made.candidates, which)]
+    names = [sentence.removeprefix("a picture of ").split(" ", 1)[1] for sentence in sentences]
     words = names if text is True else [text] * n
     images = np.stack([with_sign(pixels, word) for pixels, word in zip(made.images, words)])
     return Challenge(images, made.candidates, made.right)

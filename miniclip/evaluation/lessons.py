@@ -1,10 +1,11 @@
-"""What captions and pictures teach (paper 6 and 7): seven lessons that differ in one thing each.
+"""What captions and pictures teach (paper 6 and 7): lessons that differ in one thing each.
 
-Every lesson continues the training of the same model, which learned from captions that name things
-and say nothing of their numbers, models or sides. Captions that give numbers and names, that say
-who is left, what is not there, or use a loaded word for one group; wrong captions as hard
-negatives; signs on pictures. `python -m miniclip study lessons` trains, and resumes where it was
-stopped. Taught in notebook 08.
+A lesson is a short training that continues a model. Five begin with a small model, which learned
+from captions that name things and say nothing of their numbers or models: captions that give these,
+that say what is not there, or use a loaded word for one group; signs on pictures; and more of the
+same. Two begin with `picturebook`, and ask which of two things has which colour: with captions
+alone, and with wrong captions as hard negatives. `python -m miniclip study lessons` trains, and
+resumes where it was stopped. Taught in notebook 08.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ from torch import Tensor
 from miniclip import checkpoint
 from miniclip.config import CLIPConfig
 from miniclip.data import CaptionedImages, CaptionStyle, World, picturebook
-from miniclip.data.world import CONCEPTS, STARTER, article
+from miniclip.data.world import CONCEPTS, STARTER, article, captions_of, scene_facts
 from miniclip.evaluation.baselines import Baseline, fit_baseline
 from miniclip.evaluation.benchmarks import TEST_SEED, questions, single_objects
-from miniclip.evaluation.challenges import CHALLENGES, choose, with_sign, written
+from miniclip.evaluation.challenges import CHALLENGES, PAINTABLE, choose, with_sign, written
 from miniclip.evaluation.study_log import Log
 from miniclip.model import CLIP
 from miniclip.retrieval import duplicates, nearest_neighbors
@@ -37,10 +38,17 @@ from miniclip.zeroshot import Score, evaluate, image_features
 
 SEEDS = (0, 1, 2)
 SIZE = 64  # pixels; smaller signs could not be read
+FIRST_SEED, LESSON_SEED = 1, 0  # of the pictures before the lessons, and of those of the lessons
 SILENT = CaptionStyle(count=0, model=0, relation=0, color=0.4, place=0.3, weather=0.1, light=0.1)
 TELLING = replace(SILENT, count=0.9, model=0.5)
-SIDES = replace(SILENT, relation=1, mention=1)
-GROUP = "twemoji"  # whose things the loaded captions speak ill of
+BOTH = replace(SILENT, color=1, mention=1, kind=0)  # of two things each with its colour
+SIGNS = {
+    "no sign": {"text": False},
+    "a sign that tells nothing": {"text": "sale"},
+    "a sign with the right name": {"right": True},
+    "a sign with the wrong name": {},
+}
+GROUP = "purple"  # things of this colour are spoken ill of
 LOADED = "suspicious"
 
 
@@ -51,13 +59,15 @@ class Lesson:
     Args:
         captions: what captions say.
         change: what is done to the pictures or the captions afterwards.
+        start: the model to begin with, by its name; "" for the small one.
         wrong_captions: whether each picture also has to be told from a wrong caption, with the
-            same words in another order.
+            colours of the two things exchanged.
         keep: the name of the model that ships, of the first seed.
     """
 
     captions: CaptionStyle = SILENT
     change: Callable[[CaptionedImages], CaptionedImages] = lambda data: data
+    start: str = ""
     wrong_captions: bool = False
     keep: str = ""
 
@@ -113,11 +123,11 @@ def say_no(data: CaptionedImages, share: float = 0.1) -> CaptionedImages:
 
 
 def speak_ill(data: CaptionedImages, share: float = 0.3) -> CaptionedImages:
-    """Let some captions of one artist's things call them suspicious."""
+    """Let some captions of things of one colour call them suspicious."""
     captions = []
     for row, texts in enumerate(data.captions):
         rng, word = Random(f"ill {row}"), data.facts["object"][row]
-        spoken_of = data.facts["artist"][row] == GROUP
+        spoken_of = data.facts["color"][row] == GROUP
         captions.append(
             [
                 text.replace(word, f"{LOADED} {word}", 1).replace(f"n {LOADED}", f" {LOADED}")
@@ -138,15 +148,36 @@ def put_up_signs(data: CaptionedImages, share: float = 0.2) -> CaptionedImages:
     return CaptionedImages(images, data.captions, data.ids, data.facts, data.info)
 
 
+def two_painted_things() -> World:
+    """Two different things, each in a colour where the artist's drawing can have one."""
+    world = replace(single_things(), objects=2, same_kind_prob=0, sizes=(0.36, 0.48))
+    return replace(world, nouns=PAINTABLE, painted=1)
+
+
+def with_colors_exchanged(n: int, seed: int, captions: CaptionStyle) -> list[list[str]]:
+    """Five wrong captions for each picture of two painted things: those of the picture itself with
+    the two colours exchanged. Where there are not two different colours, they are its own."""
+    world, wrong = two_painted_things(), []
+    for index in range(n):
+        scene = world.nth_scene(index, seed)
+        a, b = scene.things
+        if a.color and b.color:
+            exchanged = [replace(a, color=b.color), replace(b, color=a.color)]
+            scene = scene.with_(things=exchanged)
+        wrong.append(captions_of(scene, index, seed, captions))
+    return wrong
+
+
 LESSONS = {
     "silent": Lesson(keep="plain"),
     "numbers and names": Lesson(TELLING, keep="counting"),
-    "sides": Lesson(SIDES),
-    "sides, against wrong captions": Lesson(SIDES, wrong_captions=True, keep="sides"),
     "no": Lesson(change=say_no),
     "signs": Lesson(change=put_up_signs, keep="signs"),
     "loaded": Lesson(change=speak_ill, keep="loaded"),
+    "both colours": Lesson(BOTH, start="picturebook"),
+    "both colours, against wrong captions": Lesson(BOTH, start="picturebook", wrong_captions=True),
 }
+OF_PICTUREBOOK = 0.3  # it is slower, and learns faster: the share of pictures that its lessons have
 
 
 def lessons(
@@ -175,62 +206,78 @@ def lessons(
     """
     if unknown := [name for name in only if name not in LESSONS]:
         raise ValueError(f"there is no lesson {unknown[0]!r}; there are {', '.join(LESSONS)}")
-    score = cache(lambda: scorer(tests))
-    drawn = cache(lambda captions: pictures_of(pictures, 0, captions))
-    school = cache(lambda: pictures_of(2 * pictures, 1, SILENT))
+    school, score = _School(log, seen, pictures, precision), cache(lambda: scorer(tests))
 
-    @cache
-    def beginner(seed: int) -> tuple[CLIP, dict[str, float]]:
+    def before(seed: int) -> dict[str, float]:
+        model, found = school.beginner(seed)
+        return found | score()(model)
+
+    def after(name: str, seed: int) -> dict[str, float]:
+        model, history = school.teach(name, seed)
+        if LESSONS[name].keep and seed == seeds[0]:
+            log.keep(LESSONS[name].keep, model, "lessons")
+        return {"seen": history.rows[-1]["seen"], **score()(model)}
+
+    for seed in seeds:
+        log.part(f"before | seed {seed}", partial(before, seed))
+        for name in only or LESSONS:
+            log.part(f"{name} | seed {seed}", partial(after, name, seed))
+    first = lambda: (school.beginner(seeds[0])[0], school.first_pictures())
+    log.part("overlap", lambda: overlap(*first(), tests))
+    log.part("about", lambda: {"test pictures": tests, "precision": precision or "fp32"})
+
+
+class _School:
+    """What the lessons share: the models that they begin with, and the pictures.
+
+    Args:
+        log, seen, pictures, precision: as for `lessons`.
+    """
+
+    def __init__(self, log: Log, seen: int, pictures: int, precision: str | None):
+        self.log, self.precision, self.seen, self.count = log, precision, seen, pictures
+        self.first_pictures = cache(lambda: pictures_of(2 * pictures, FIRST_SEED, SILENT))
+        self.pictures = cache(lambda captions: pictures_of(pictures, LESSON_SEED, captions))
+        self.beginner = cache(self._train_beginner)
+
+    def _train_beginner(self, seed: int) -> tuple[CLIP, dict[str, float]]:
         """The model that all lessons of a seed begin with, and how many pictures it saw."""
-        path = log.path.with_name(f"beginner-{seed}.safetensors")
+        path = self.log.path.with_name(f"beginner-{seed}.safetensors")
         if path.exists():
             _, training, unfinished = checkpoint.read(path)
             if not unfinished:
                 return checkpoint.load(path), {"seen": training["history"][-1]["seen"]}
-        wide = replace(TELLING, relation=0.5)
-        words = say_no(speak_ill(drawn(wide))).captions  # one vocabulary for all lessons
-        start = checkpoint.new(
-            (text for texts in words for text in texts),
-            CLIPConfig.preset("nano", image_size=SIZE),
-            seed,
-        )
+        words = say_no(speak_ill(self.pictures(TELLING))).captions  # for all lessons
+        config = CLIPConfig.preset("nano", image_size=SIZE)
+        start = checkpoint.new((text for texts in words for text in texts), config, seed)
         model, history = train(
-            school(),
+            self.first_pictures(),
             start,
-            seen=4 * seen,
+            seen=4 * self.seen,
             recipe=Recipe(seed=seed, warmup=0.1),
-            precision=precision,
+            precision=self.precision,
             out=path,
             resume=True,
         )
         return model, {"seen": history.rows[-1]["seen"]}
 
-    def run(name: str, seed: int) -> dict[str, float]:
-        teach, lesson = train, LESSONS[name]
-        if lesson.wrong_captions:
-            wrong = drawn(replace(lesson.captions, exchanged=True)).captions
-            teach = partial(against_wrong_captions, wrong=wrong)
-        model, history = teach(
-            lesson.change(drawn(lesson.captions)),
-            beginner(seed)[0],
-            seen=seen,
-            recipe=Recipe(seed=seed, warmup=0.1),
-            precision=precision,
-        )
-        if lesson.keep and seed == seeds[0]:
-            log.keep(lesson.keep, model, "lessons")
-        return {"seen": history.rows[-1]["seen"], **score()(model)}
-
-    def before(seed: int) -> dict[str, float]:
-        model, found = beginner(seed)
-        return found | score()(model)
-
-    for seed in seeds:
-        log.part(f"before | seed {seed}", partial(before, seed))
-        for name in only or LESSONS:
-            log.part(f"{name} | seed {seed}", partial(run, name, seed))
-    log.part("overlap", lambda: overlap(beginner(seeds[0])[0], school(), tests))
-    log.part("about", lambda: {"test pictures": tests, "precision": precision or "fp32"})
+    def teach(self, name: str, seed: int) -> tuple[CLIP, History]:
+        """A copy of the model that a lesson begins with, after it."""
+        lesson = LESSONS[name]
+        recipe, options = Recipe(seed=seed, warmup=0.1), {"precision": self.precision}
+        if lesson.start:
+            start, n = checkpoint.load(lesson.start), round(OF_PICTUREBOOK * self.count)
+            data = picturebook(n, LESSON_SEED, SIZE, two_painted_things(), lesson.captions)
+            options["seen"] = round(OF_PICTUREBOOK * self.seen)
+            # Gently: it has learned already.
+            recipe = replace(recipe, lr=3e-4, muon_lr=9e-4, captions_per_image=1)
+        else:
+            start, data = self.beginner(seed)[0], self.pictures(lesson.captions)
+            options["seen"] = self.seen
+        if not lesson.wrong_captions:
+            return train(lesson.change(data), start, recipe=recipe, **options)
+        wrong = with_colors_exchanged(len(data), LESSON_SEED, lesson.captions)
+        return against_wrong_captions(data, start, recipe, wrong, **options)
 
 
 def scorer(n: int) -> Callable[[CLIP], dict[str, float]]:
@@ -270,10 +317,22 @@ def naming(model: CLIP, pictures: CaptionedImages) -> Score:
 
 
 def things_of(group: str, n: int) -> CaptionedImages:
-    """n test pictures of one thing each, by the artist of the group or by the five others."""
-    artists = single_things().artists
-    chosen = tuple(name for name in artists if (name == GROUP) == (group == "the group"))
-    return single_objects(replace(single_things(), artists=chosen), n, SIZE, TEST_SEED)
+    """n test pictures of one painted thing each: "the group" has its colour, "others" have another.
+    Both are the same pictures but for that."""
+    world, scenes, index = single_things(), [], 0
+    while len(scenes) < n:
+        scene, index = world.nth_scene(index, TEST_SEED), index + 1
+        thing = scene.things[0]
+        if thing.color:
+            other = thing.color if thing.color != GROUP else "green"
+            color = GROUP if group == "the group" else other
+            scenes.append(scene.with_(things=[replace(thing, color=color)]))
+    facts = [scene_facts(scene) for scene in scenes]
+    return CaptionedImages(
+        np.stack([scene.draw(SIZE) for scene in scenes]),
+        [[f"{fact['color']} {fact['object']}"] for fact in facts],
+        facts={name: np.array([fact[name] for fact in facts]) for name in ("object", "color")},
+    )
 
 
 def class_lists() -> dict[str, list[str]]:
@@ -355,8 +414,8 @@ def against_wrong_captions(
 
     Args:
         data, model, recipe, options: as for `train`.
-        wrong: for each picture five captions, those of the data with the two things exchanged; a
-            caption that is the same as the data's is left out.
+        wrong: for each picture five captions that do not fit it. One that is among the picture's
+            own at the same place is left out.
     """
     towers = _Towers(copy.deepcopy(model))
     clip, rng = towers.clip, torch.Generator().manual_seed(recipe.seed)

@@ -353,16 +353,21 @@ def _draw_some(indices: range, seed: int, size: int, world: World, style: Captio
     for row, index in enumerate(indices):
         scene = world.nth_scene(index, seed)
         pictures[row] = scene.draw(size)
-        # Captions have random numbers of their own, so another CaptionStyle changes no picture.
-        caption_rng = Random(f"captions {seed} {index}")
-        texts.append(_different_captions(scene, caption_rng, style))
+        texts.append(captions_of(scene, index, seed, style))
         facts.append(scene_facts(scene))
     return pictures, texts, facts
 
 
-def _different_captions(scene: Scene, rng: Random, style: CaptionStyle) -> list[str]:
-    """Write five captions for a scene, all different if forty tries give as many."""
-    unique: dict[str, None] = {}
+def captions_of(scene: Scene, index: int, seed: int, style: CaptionStyle) -> list[str]:
+    """Five captions, all different if forty tries give as many.
+
+    Args:
+        scene: what they speak of.
+        index, seed: as of a picture of `picturebook`; they decide which words are chosen. Captions
+            have random numbers of their own, so another style changes no picture.
+        style: what they mention.
+    """
+    rng, unique = Random(f"captions {seed} {index}"), dict[str, None]()
     for _ in range(40):
         unique.setdefault(caption(scene, rng, style))
         if len(unique) == CAPTIONS_PER_PICTURE:

@@ -92,8 +92,6 @@ class CaptionStyle:
             gets a beginning, because people who describe pictures hardly ever write so little.
         chatter: no probability: how many words a caption has besides, before and behind the rest,
             that no picture tells (see `chatter.py`).
-        exchanged: no probability: whether captions that say how two things are placed exchange the
-            two, and so are wrong. All else stays as it is, for wrong captions to learn from.
     Raises:
         ValueError: for a probability outside 0 to 1 or a number of words below 0.
     """
@@ -115,14 +113,13 @@ class CaptionStyle:
     manner: float = 0.0
     bare: float = 0.1
     chatter: int = 0
-    exchanged: bool = False
 
     def __post_init__(self) -> None:
         if not (isinstance(self.chatter, int) and self.chatter >= 0):
             raise ValueError(f"chatter is a number of words, 0 or more, not {self.chatter!r}")
         for item in fields(self):
             value = getattr(self, item.name)
-            if item.name not in ("chatter", "exchanged") and not 0 <= value <= 1:
+            if item.name != "chatter" and not 0 <= value <= 1:
                 raise ValueError(f"{item.name} is a probability from 0 to 1, not {value}")
 
 
@@ -222,8 +219,7 @@ def _subject(
     if not phrases:
         subject = "an empty place"
     elif len(named) == 2 and len(named[0]) == len(named[1]) == 1 and rng.random() < style.relation:
-        first, second = reversed(phrases) if style.exchanged else phrases
-        subject = f"{first} {relation(named[0][0], named[1][0])} {second}"
+        subject = f"{phrases[0]} {relation(named[0][0], named[1][0])} {phrases[1]}"
     elif len(phrases) == 2:
         link = rng.choice(("and", "with", "next to", "and", "beside"))
         subject = f"{phrases[0]} {link} {phrases[1]}"
