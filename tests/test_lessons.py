@@ -91,7 +91,8 @@ def test_wrong_captions_have_the_same_words_and_the_colours_exchanged():
     for (colors, things), some, others in zip(facts, data.captions, wrong):
         first, second = colors[:2]
         for text, other in zip(some, others):
-            mine, its = (t.lower().strip(".").split() for t in (text, other))
+            place = "green field"  # no colour of a thing
+            mine, its = (t.lower().replace(place, "").strip(".").split() for t in (text, other))
             if text == other:
                 assert not first or not second or first == second or things[0] == things[1]
                 continue
