@@ -285,12 +285,7 @@ def scorer(n: int) -> Callable[[CLIP], dict[str, float]]:
     things of the group, and those of others, suspicious."""
     names = ("counting", "car models", "flower species", "left and right", "whose colour")
     tasks = {name: CHALLENGES[name](n=n, size=SIZE) for name in (*names, "there or not")}
-    signs = {
-        "no sign": False,
-        "a sign that tells nothing": "sale",
-        "a sign with the wrong name": True,
-    }
-    tasks |= {name: written(n=n, size=SIZE, text=text) for name, text in signs.items()}
+    tasks |= {name: written(n=n, size=SIZE, **options) for name, options in SIGNS.items()}
     things = named_things(n)
     by_group = {group: things_of(group, n) for group in ("the group", "others")}
 
