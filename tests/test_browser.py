@@ -270,8 +270,8 @@ def test_attention_lab_answers_to_pointing_clicking_and_typing(window, play):
     maps = cell.locator(".maps canvas")
     playwright.expect(maps).to_have_count(36)
     cell.get_by_title("block 6, head 3").click()
-    box = large.bounding_box()
-    window.mouse.move(box["x"] + 2.5 / 8 * box["width"], box["y"] + 5.5 / 8 * box["height"])
+    side = large.bounding_box()["width"]
+    large.hover(position={"x": 2.5 / 8 * side, "y": 5.5 / 8 * side})
     playwright.expect(said).to_contain_text("The patch in row 6, column 3 looks most at")
     cell.get_by_role("button", name="another picture").click()
     playwright.expect(said).not_to_have_text(said.inner_text(), timeout=10_000)

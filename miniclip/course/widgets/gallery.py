@@ -38,7 +38,7 @@ class Gallery(anywidget.AnyWidget):
     chosen = traitlets.Int(0).tag(sync=True)
     own = traitlets.Unicode().tag(sync=True)
     file_name = traitlets.Unicode().tag(sync=True)
-    content = traitlets.Bytes().tag(sync=True)
+    content = traitlets.Any(b"").tag(sync=True)  # what comes from a browser is a memoryview
     given = traitlets.Int(0).tag(sync=True)
 
     def __init__(self, images: Sequence[np.ndarray], names: Sequence[str]):

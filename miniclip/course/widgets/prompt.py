@@ -300,7 +300,7 @@ class PromptLab(Lab):
     def take(self, given: Gallery) -> None:
         """Ask about a picture of one's own, which was given in the gallery."""
         try:
-            content = ImageOps.exif_transpose(Image.open(io.BytesIO(given.content)))
+            content = ImageOps.exif_transpose(Image.open(io.BytesIO(bytes(given.content))))
             content = content.convert("RGBA")
             white = Image.new("RGBA", content.size, "white")
             content = Image.alpha_composite(white, content).convert("RGB")
