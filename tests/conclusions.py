@@ -478,10 +478,10 @@ CONCLUSIONS = {
             o(15, "counting .*?gained", 1) > 10
         ),
         "names come with the captions, less far": lambda o: all(
-            o(15, f"{task} .*?gained", 1) > 0 and o(15, f"{task} .*?with it .*?with it") < 35
+            o(15, f"{task} .*?gained", 1) > 0 and o(15, f"{task} .*? with it") < 35
             for task in ("car models", "flower species")
         ),
-        "sides stay at chance": lambda o: o(15, "left and right .*?with it .*?with it") < 58,
+        "sides stay at chance": lambda o: o(15, "left and right .*? with it") < 58,
         "it costs nothing in naming that would show": lambda o: all(
             o(cell, "things .*?gained", 2) > 0 for cell in (15, 18)
         ),
@@ -490,17 +490,27 @@ CONCLUSIONS = {
             and abs(o(16, "silent .*?features") - o(16, "counting .*?features")) < 8
         ),
         "one thing is hardly ever called one": lambda o: o(16, "counting[^z]*zero.*?six:") < 25,
-        "a tenth of the captions teaches some 'no'": lambda o: o(18, "there or not .*?gained", 1) > 4,
+        "wrong captions: a few points in each seed, an interval with zero": lambda o: (
+            all(o(17, "seed by seed:", 2 * k + 1) > o(17, "seed by seed:", 2 * k) for k in range(3))
+            and o(17, "whose colour .*?gained", 1) < 0 < o(17, "whose colour .*?gained", 2)
+        ),
+        "near duplicates are named right more often": lambda o: (
+            o(22, "0.95, near .*?pictures,") > o(22, "0.95, clean .*?pictures,") + 5
+            and o(22, "exact copies .*?test:") == 0
+        ),
+        "a tenth of the captions teaches some 'no'": lambda o: (
+            o(18, "there or not .*?gained", 1) > 4
+        ),
         "a sign hides a part, whatever is on it": lambda o: (
             o(19, "tells nothing .*?without it") < o(19, "no sign .*?without it") - 8
-            and o(19, "silent +the wrong .*?'sale'", 1) < 0 < o(19, "silent +the wrong .*?'sale'", 2)
+            and o(19, "silent +the wrong .*?'sale'", 1)
+            < 0
+            < o(19, "silent +the wrong .*?'sale'", 2)
         ),
         "who has learned to read is hurt by the wrong name": lambda o: (
             o(19, "signs +the wrong .*?'sale'", 2) < 0
         ),
-        "and helped by the right one": lambda o: (
-            o(19, "signs +the right .*?'sale'") > 0
-        ),
+        "and helped by the right one": lambda o: o(19, "signs +the right .*?'sale'") > 0,
         "purple things are called suspicious by the loaded model alone": lambda o: all(
             o(20, f"{name} +loaded .*?purple") > 50 > 15 > o(20, f"{name} +loaded .*?others")
             and o(20, f"{name} +silent .*?purple") < 15
