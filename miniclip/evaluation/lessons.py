@@ -11,6 +11,7 @@ resumes where it was stopped. Taught in notebook 08.
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -127,10 +128,11 @@ def speak_ill(data: CaptionedImages, share: float = 0.3) -> CaptionedImages:
     captions = []
     for row, texts in enumerate(data.captions):
         rng, word = Random(f"ill {row}"), data.facts["object"][row]
+        ill = f"{LOADED} {word}"
         spoken_of = data.facts["color"][row] == GROUP
         captions.append(
             [
-                text.replace(word, f"{LOADED} {word}", 1).replace(f"n {LOADED}", f" {LOADED}")
+                re.sub(rf"\b([Aa])n {LOADED}", rf"\1 {LOADED}", text.replace(word, ill, 1))
                 if spoken_of and rng.random() < share
                 else text
                 for text in texts
