@@ -93,7 +93,7 @@ def test_bad_input_gets_a_sentence(call, sentence):
 
 @pytest.mark.slow
 def test_fine_tuning_starts_at_zero_shot_leaves_the_model_alone_and_averages():
-    model, nouns = miniclip.load("plain", "cpu"), ("dog", "cat", "bus", "apple")  # has BatchNorm
+    model, nouns = miniclip.load("photos", "cpu"), ("dog", "cat", "bus", "apple")  # has BatchNorm
     world = World(nouns=nouns, artists="openmoji")
     data = single_objects(world, 64, 64, seed=5, style="sketch")
     swap = {"dog": "cat", "cat": "dog"}  # it has to learn that dogs are called cats

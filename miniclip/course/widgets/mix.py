@@ -74,7 +74,8 @@ class MixLab(Lab):
         cells = [
             f'<div style="width: 62px; text-align: center; font-size: 12px; line-height: 1.1">'
             f'<div style="border: 4px solid {INK["right" if ok else "wrong"]}; border-radius: 9px">'
-            f"{picture(image, 52, f'{truth}, called {word}')}</div>{html.escape(word)}</div>"
+            f"{picture(image, 52, f'a picture of {truth}, called {word}')}</div>"
+            f"{html.escape(word)}</div>"
             for image, truth, word, ok in zip(self.images[name], self.truth[name], said, right)
         ]
         return (
