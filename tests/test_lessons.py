@@ -143,7 +143,8 @@ def test_the_loss_with_wrong_captions():
 def test_wrong_captions_teach_which_thing_has_which_colour():
     """A short training on pictures of two things: it tells its captions from the wrong ones, which
     it did not before, and the model that it began with stays as it was."""
-    data, wrong = two_things(), lessons.with_colors_exchanged(200, 0, BOTH)
+    data = picturebook(80, 0, 64, lessons.two_painted_things(), BOTH)
+    wrong = lessons.with_colors_exchanged(80, 0, BOTH)
     start = miniclip.load("plain", "cpu")
     before = {name: weight.clone() for name, weight in start.state_dict().items()}
     model, _ = lessons.against_wrong_captions(

@@ -23,7 +23,12 @@ SHORTER = {
         "rates": (1e-3,),
     },
     "objectives": {"only": ["plain"], "seeds": (0,), "rates": (1e-3,), "rounds": 1},
-    "lessons": {"only": ["silent", "both colours, against wrong captions"], "seeds": (0,)},
+    "lessons": {
+        "only": ["silent", "both colours, against wrong captions"],
+        "seeds": (0,),
+        "seen": 256,
+        "pictures": 256,
+    },
     "parts": {"seeds": (0,), "rates": (1e-3,), "tests": 40},
 }
 PARTS = {"objectives": 4, "robustness": 7, "lessons": 3, "towers": 2, "mistakes": 5, "parts": 4}
@@ -50,6 +55,8 @@ def budget_of(part: str) -> float:
     and what goes before the lessons has four times what a lesson has."""
     if part.startswith("before"):
         return 4.0
+    if part.startswith("both colours"):  # three tenths, in whole batches
+        return 0.25
     middle = part.split(" | ")[1:2]
     return float(middle[0]) if middle and middle[0][0].isdigit() else 1.0
 
@@ -78,7 +85,8 @@ def test_a_part_that_is_there_is_not_measured_again(tmp_path):
 @pytest.mark.parametrize("name", studies.STUDIES)
 def test_a_study_runs_writes_what_ships_part_by_part_and_keeps_its_models(name, tmp_path):
     """In a short form; the second time nothing is left to do."""
-    log = studies.Log(tmp_path / "study.json", tmp_path)
+    results = tmp_path / "results" / "study.json"
+    log = studies.Log(results, tmp_path)
     short = SHORT | SHORTER.get(name, {})
     studies.STUDIES[name](log, **short)
     others = ("about", "overlap")
@@ -103,10 +111,10 @@ def test_a_study_runs_writes_what_ships_part_by_part_and_keeps_its_models(name, 
             checkpoint.read(checkpoint.SHIPPED[model])[0].config.image_size
             == checkpoint.read(tmp_path / f"{model}.safetensors")[0].config.image_size
         )
-    before = (tmp_path / "study.json").read_text()
-    again = studies.Log(tmp_path / "study.json", tmp_path)
+    before = results.read_text()
+    again = studies.Log(results, tmp_path)
     studies.STUDIES[name](again, **short)
-    assert (tmp_path / "study.json").read_text() == before
+    assert results.read_text() == before
     if "classifier" in models:
         twin = load_baseline(tmp_path / "classifier.safetensors", "cpu")
         assert len(twin.labels) == 40 and twin.head.shape[0] == 40

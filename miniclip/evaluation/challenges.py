@@ -405,7 +405,6 @@ CHALLENGES: dict[str, Callable[..., Challenge]] = {
     "left and right": sides,
     "whose colour": attributes,
     "no": negation,
-    "there or not": there_or_not,
     "a word on the picture": written,
     "handwritten digits": digits,
 }

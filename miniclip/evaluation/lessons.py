@@ -28,7 +28,14 @@ from miniclip.data import CaptionedImages, CaptionStyle, World, picturebook
 from miniclip.data.world import CONCEPTS, STARTER, article, captions_of, scene_facts
 from miniclip.evaluation.baselines import Baseline, fit_baseline
 from miniclip.evaluation.benchmarks import TEST_SEED, questions, single_objects
-from miniclip.evaluation.challenges import CHALLENGES, PAINTABLE, choose, with_sign, written
+from miniclip.evaluation.challenges import (
+    CHALLENGES,
+    PAINTABLE,
+    choose,
+    there_or_not,
+    with_sign,
+    written,
+)
 from miniclip.evaluation.study_log import Log
 from miniclip.model import CLIP
 from miniclip.retrieval import duplicates, nearest_neighbors
@@ -245,6 +252,7 @@ class _School:
     def _train_beginner(self, seed: int) -> tuple[CLIP, dict[str, float]]:
         """The model that all lessons of a seed begin with, and how many pictures it saw."""
         path = self.log.path.with_name(f"beginner-{seed}.safetensors")
+        path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists():
             _, training, unfinished = checkpoint.read(path)
             if not unfinished:
@@ -286,7 +294,8 @@ def scorer(n: int) -> Callable[[CLIP], dict[str, float]]:
     """What measures a model on n pictures of every task: accuracies, and how often it calls the
     things of the group, and those of others, suspicious."""
     names = ("counting", "car models", "flower species", "left and right", "whose colour")
-    tasks = {name: CHALLENGES[name](n=n, size=SIZE) for name in (*names, "there or not")}
+    tasks = {name: CHALLENGES[name](n=n, size=SIZE) for name in names}
+    tasks["there or not"] = there_or_not(n=n, size=SIZE)
     tasks |= {name: written(n=n, size=SIZE, **options) for name, options in SIGNS.items()}
     things = named_things(n)
     by_group = {group: things_of(group, n) for group in ("the group", "others")}
