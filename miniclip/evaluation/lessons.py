@@ -158,7 +158,7 @@ def put_up_signs(data: CaptionedImages, share: float = 0.2) -> CaptionedImages:
 
 
 def two_painted_things() -> World:
-    """Two different things, each in a colour where the artist's drawing can have one."""
+    """Two things, each in a colour where the artist's drawing can have one."""
     world = replace(single_things(), objects=2, same_kind_prob=0, sizes=(0.36, 0.48))
     return replace(world, nouns=PAINTABLE, painted=1)
 
