@@ -232,7 +232,7 @@ def evaluate(
         labels: C labels to choose from.
         templates: one template, or several to ensemble.
         names: C names, how each label stands in a sentence ("a dog" for "dog"); by default the
-            labels themselves.
+            labels themselves. Of labels with the same name the first one is predicted.
     Returns:
         A `Score`.
     Raises:
@@ -252,7 +252,11 @@ def evaluate(
         if isinstance(images, Tensor) and images.is_floating_point()
         else image_features(model, images)
     )
-    similarities = features @ classifier(model, names or labels, templates).T  # (n, C)
+    names = list(names or labels)
+    similarities = features @ classifier(model, names, templates).T  # (n, C)
+    # Two classes with the same name ("a crane") have the same similarity but for the last digit,
+    # which depends on the processor. Made equal, the first of the two is predicted everywhere.
+    similarities = similarities[:, [names.index(name) for name in names]]
     predictions = similarities.argmax(dim=1).numpy()  # (n,)
     right = np.array([position[target] for target in targets])  # (n,)
     hits, n = int((predictions == right).sum()), len(targets)

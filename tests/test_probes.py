@@ -66,6 +66,18 @@ def test_the_strength_is_chosen_where_it_does_best():
     ).mean() >= max(scores.values())
 
 
+def test_of_strengths_that_are_right_equally_often_the_surest_is_taken():
+    """Where few pictures validate, many strengths are right on all of them, the smallest ones by
+    chance: on others those are worse."""
+    (x, y), (val_x, val_y), (test_x, test_y) = blobs(30, 0.7, 0), blobs(2, 0.5, 1), blobs(500, 1, 2)
+    alike = [c for c in probe.STRENGTHS[::8] if all(probe._fit(x, y, c).predict(val_x) == val_y)]
+    chosen = probe.choose_C(x, y, val_x, val_y)
+    loss = lambda c: -probe._validate(probe._fit(x, y, c), val_x, val_y)[1]
+    assert len(alike) > 3 and chosen > min(alike) and loss(chosen) <= min(map(loss, alike))
+    right = lambda c: (probe._fit(x, y, c).predict(test_x) == test_y).mean()
+    assert right(chosen) > right(min(alike)) - 0.02
+
+
 def test_more_shots_help():
     x, y = blobs(300, 1.5, 0)
     curve = probe.few_shot(x, y, *blobs(500, 1.5, 1), shots=(1, 16), draws=8)

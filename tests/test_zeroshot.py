@@ -92,6 +92,22 @@ def test_evaluate_counts_right_answers_and_says_how_sure_it_is():
     assert str(score).startswith("75.0%")
 
 
+def test_of_labels_with_one_name_the_first_is_predicted():
+    """Whatever the last digits of their similarities say."""
+
+    class Unsteady(ColorModel):
+        def encode_text(self, texts):
+            vectors = super().encode_text(texts)
+            vectors[:, 0] += 1e-3 * torch.arange(len(vectors)).flip(0)  # the last one is nearest
+            return vectors
+
+    labels = ["green", "light blue", "dark blue", "blue sky"]
+    names = ["green", "blue", "blue", "blue"]
+    given = ["dark blue", "light blue", "blue sky"]
+    score = evaluate(Unsteady(), plain(*["blue"] * 3), given, labels, names=names)
+    assert score.predictions.tolist() == [1, 1, 1] and score.accuracy == pytest.approx(1 / 3)
+
+
 def test_names_are_how_labels_stand_in_a_sentence():
     by_name = evaluate(
         ColorModel(),
