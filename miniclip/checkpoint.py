@@ -160,6 +160,27 @@ def new(captions: Iterable[str], preset: str | CLIPConfig = "nano", seed: int = 
     return CLIP(replace(config, vocab_size=len(tokenizer), end_token=tokenizer.end), tokenizer)
 
 
+def with_new_text(
+    model: CLIP, captions: Iterable[str], seed: int = 0, vocab_size: int = 4096
+) -> CLIP:
+    """The model that training starts from when pictures are known and captions are new: the image
+    tower of a trained one, a text tower with random weights, and a vocabulary learned from the
+    captions. So what was learned on drawings can serve photographs, whose captions have other
+    words.
+
+    Args:
+        model: a trained CLIP; it is left as it is.
+        captions: the texts to learn the vocabulary from.
+        seed: of the random numbers that the text tower starts with.
+        vocab_size: the most pieces that may be learned.
+    Returns:
+        A CLIP on the CPU.
+    """
+    fresh = new(captions, replace(model.config, vocab_size=vocab_size), seed)
+    fresh.visual.load_state_dict(model.visual.state_dict())
+    return fresh
+
+
 def _is_pretrained(path: Path) -> bool:
     """Whether a file holds a CLIP whose weights have the names of OpenAI's code, open_clip or
     transformers."""

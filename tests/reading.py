@@ -9,7 +9,7 @@ number may move is told by the words around it:
 | share of n pictures | `92.6% (90.0% to 94.6%) of 500` | 3 pictures, at least 1 point |
 | share, n not printed | `probe 60.5%` | 3 of 200 pictures: 1.5 points (printed whole: 2) |
 | count out of n | `50 of 70 on the diagonal` | 3, at most a tenth of n; n itself not at all |
-| two counts, or a count in brackets | `41 to 14;` `guitar for violin (3)` | 3 |
+| two counts, or a count in brackets | `41 to 14: the first is better` `guitar for violin (3)` | 3 |
 | other number with decimals | `loss 0.0133` | 2 %, at least one unit of its last decimal |
 | any other whole number | `1,651 tokens`, `row 5` | not at all |
 """
@@ -86,7 +86,7 @@ def tolerance(line: str, match: re.Match) -> tuple[float, str]:
         return max(0.02 * abs(_value(match[0])), 10.0**-decimals), ""
     if total := re.match(r" of (\d[\d,]*)", after):
         return min(PICTURES, _value(total[1]) // 10), ""
-    of_several = re.match(r" of (these|them)\b| to \d+;", after)
+    of_several = re.match(r" of (these|them)\b| to \d+[;:]", after)
     in_brackets = before.endswith("(") and after.startswith(")")
-    second_count = re.search(r"\d to $", before) and after.startswith(";")
+    second_count = re.search(r"\d to $", before) and after.startswith((";", ":"))
     return (PICTURES if of_several or in_brackets or second_count else 0), ""

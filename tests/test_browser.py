@@ -58,6 +58,7 @@ FEWER = {
         "seen=40 * 64": "seen=320",
     },
     "loss": {"picturebook(400,": "picturebook(100,"},
+    "search": {"picturebook(500,": "picturebook(200,"},
     "prompt": {'"unseen"), 240,': '"unseen"), 60,', '"unseen"), 800,': '"unseen"), 20,'},
     "failure": {"make(n=160,": "make(n=60,"},
 }

@@ -152,7 +152,8 @@ def world(monkeypatch):
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    # Looks often whether it is to stop: by default it takes half a second, once a test.
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     world.url = f"http://127.0.0.1:{server.server_port}"
     monkeypatch.setattr(coco_module, "PATIENCE", 0.01)
     yield world

@@ -198,6 +198,25 @@ def test_the_same_command_trains_on_captioned_photos(photos, tmp_path):
     )
 
 
+def test_an_image_tower_goes_on_with_other_words(trained, photos, tmp_path):
+    """With a rate that changes nothing: the image tower is the trained one, the vocabulary is that
+    of the new captions, and the text tower is new."""
+    out, first = tmp_path / "p.safetensors", trained[0] / "my-clip.safetensors"
+    given = ["--images", photos, "--captions", photos / "captions.json", "--seen", 32]
+    still = ["--batch-size", 32, "--lr", 0.0, "--out", out]
+    run_here("train", "--image-tower", first, *given, *still)
+    before, after = miniclip.load(first, "cpu"), miniclip.load(out, "cpu")
+    for name, weight in before.visual.state_dict().items():
+        assert torch.equal(weight, after.visual.state_dict()[name]), name
+    assert before.tokenizer.to_json() != after.tokenizer.to_json()
+    rows = slice(0, len(after.text.token_embedding.weight))
+    assert not torch.equal(
+        before.text.token_embedding.weight[rows], after.text.token_embedding.weight
+    )
+    result = run(app, ["train", "--image-tower", str(first), "--from", str(first)])
+    assert result.exit_code != 0 and "choose one of the two" in str(result.exception)
+
+
 def test_every_choice_of_a_recipe_is_an_option_that_explains_itself():
     page = run(app, ["train", "--help"], env={"COLUMNS": "200"}).stdout
     for field in dataclasses.fields(Recipe):

@@ -143,16 +143,16 @@ def test_the_loss_with_wrong_captions():
 def test_wrong_captions_teach_which_thing_has_which_colour():
     """A short training on pictures of two things: it tells its captions from the wrong ones, which
     it did not before, and the model that it began with stays as it was."""
-    data = picturebook(80, 0, 64, lessons.two_painted_things(), BOTH)
-    wrong = lessons.with_colors_exchanged(80, 0, BOTH)
+    data = picturebook(32, 0, 64, lessons.two_painted_things(), BOTH)
+    wrong = lessons.with_colors_exchanged(32, 0, BOTH)
     start = miniclip.load("plain", "cpu")
     before = {name: weight.clone() for name, weight in start.state_dict().items()}
     model, _ = lessons.against_wrong_captions(
         data,
         start,
-        miniclip.Recipe(batch_size=40, captions_per_image=1, warmup=0.1),
+        miniclip.Recipe(batch_size=16, captions_per_image=1, warmup=0.1),
         wrong,
-        seen=1600,
+        seen=960,
         device="cpu",
         progress=False,
     )

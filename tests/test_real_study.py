@@ -86,7 +86,7 @@ def test_labels_are_compared_with_words():
     assert found["labels"] == 90 and 1 < fewest < 64
     assert list(found["shots"]) == [str(k) for k in real_study.SHOTS if k <= fewest]
     assert all(len(draws) == 5 for draws in found["shots"].values())
-    for name in ("zero-shot", "probe", "pixels"):
+    for name in ("zero-shot", "probe", "pixels", "untrained"):
         assert len(found[name]) == 90
     assert accuracy(found["probe"]) > accuracy(found["pixels"])
 

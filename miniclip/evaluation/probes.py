@@ -78,6 +78,18 @@ class Probe:
     C: float
     classifier: Pipeline
 
+    def score(self, x: np.ndarray, y: Sequence[str]) -> Score:
+        """How often it is right on other pictures: their features (m, D) and their labels."""
+        return _score(self.classifier, x, y)
+
+
+def _score(classifier: Pipeline, x: np.ndarray, y: Sequence[str]) -> Score:
+    """How often a fitted classifier is right."""
+    predictions, classes = classifier.predict(x), classifier.classes_.tolist()
+    hits, n = int((predictions == np.asarray(y)).sum()), len(y)
+    indices = np.array([classes.index(prediction) for prediction in predictions])
+    return Score(hits / n, wilson(hits, n), n, 1 / len(classes), indices)
+
 
 def _fit(x: np.ndarray, y: Sequence[str], C: float) -> Pipeline:
     # LogisticRegression uses L-BFGS, as the paper does.
@@ -154,21 +166,8 @@ def linear_probe(
             x, y, test_size=0.2, random_state=seed, stratify=y if often else None
         )
         C = choose_C(parts[0], parts[2], parts[1], parts[3])
-    probe = _fit(x, y, C)
-    predictions = probe.predict(test_x)
-    hits = int((predictions == test_y).sum())
-    classes = probe.classes_.tolist()
-    return Probe(
-        Score(
-            hits / len(test_y),
-            wilson(hits, len(test_y)),
-            len(test_y),
-            1 / len(classes),
-            np.array([classes.index(prediction) for prediction in predictions]),
-        ),
-        C,
-        probe,
-    )
+    classifier = _fit(x, y, C)
+    return Probe(_score(classifier, test_x, test_y), C, classifier)
 
 
 def few_shot(

@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import torch
 from tqdm.auto import tqdm
 
 from miniclip import prompts
@@ -26,6 +27,7 @@ from miniclip.evaluation.benchmarks import TEST_SEED, questions, single_objects
 from miniclip.evaluation.challenges import CHALLENGES, Challenge, cosines, written
 from miniclip.evaluation.probes import features, few_shot, linear_probe, pixels
 from miniclip.evaluation.studies import Log
+from miniclip.model import CLIP
 from miniclip.released import HUB_MODELS
 from miniclip.retrieval import caption_features, recall_at_k
 from miniclip.zeroshot import evaluate, image_features
@@ -65,14 +67,24 @@ def labels_against_words(model, learn: CaptionedImages, test: CaptionedImages) -
         model: a CLIP.
         learn, test: pictures with class labels.
     Returns:
-        the right answers of one sentence ("zero-shot"), of a probe on all labels ("probe") and of a
-        probe on raw pixels ("pixels"); how many pictures the probes learned from ("labels"); and
-        {number of pictures of each class: the accuracy of each of five draws} ("shots").
+        the right answers of one sentence ("zero-shot"), of a probe on all labels ("probe"), and of
+        two that show how much of this the training did: probes on raw pixels ("pixels") and on the
+        features of such a model before any training ("untrained"); how many pictures the probes
+        learned from ("labels"); and {number of pictures of each class: the accuracy of each of
+        five draws} ("shots").
     """
     y, test_y = learn.facts["object"], test.facts["object"]
     x, test_x = features(model, learn), features(model, test)
     found = {"zero-shot": ways_to_ask(model, test, ["sentence"])["sentence"], "labels": len(learn)}
-    for name, seen in (("probe", (x, test_x)), ("pixels", (pixels(learn), pixels(test)))):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        fresh = CLIP(model.config, model.tokenizer).to(model.device).eval()
+    looks = {
+        "probe": (x, test_x),
+        "pixels": (pixels(learn), pixels(test)),
+        "untrained": (features(fresh, learn), features(fresh, test)),
+    }
+    for name, seen in looks.items():
         probe = linear_probe(seen[0], y, seen[1], test_y)
         classes = probe.classifier.classes_
         found[name] = hits(classes[probe.test_score.predictions] == test_y)

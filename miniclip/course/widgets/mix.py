@@ -13,7 +13,6 @@ from miniclip.course.plots import INK
 from miniclip.course.widgets.base import Lab, picture
 from miniclip.data import CaptionedImages
 from miniclip.evaluation.baselines import Classifier, evaluate_baseline
-from miniclip.evaluation.probes import average
 
 
 class MixLab(Lab):
@@ -39,6 +38,9 @@ class MixLab(Lab):
         shown: int = 24,
         steps: int = 8,
     ):
+        # scikit-learn, which comes with it, takes a second to import: too long for other widgets.
+        from miniclip.evaluation.probes import average
+
         super().__init__()
         if before.labels != after.labels:
             raise ValueError("the two classifiers have other labels, so nothing lies between them")

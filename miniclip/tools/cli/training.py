@@ -172,6 +172,13 @@ def train(
             "checkpoint file. Its size is then the size, whatever --preset says.",
         ),
     ] = None,
+    image_tower: Annotated[
+        str | None,
+        typer.Option(
+            help="Start with the image tower of a trained model, and with a new text tower that "
+            "reads your captions: picturebook, photos, or a checkpoint file.",
+        ),
+    ] = None,
     minutes: Annotated[
         float | None,
         typer.Option(
@@ -257,7 +264,10 @@ def train(
     distributed.init_distributed()  # where torchrun started several processes
     # Whatever can be wrong is found before pictures are drawn or read, which takes a minute.
     device = str(pick_device(device))
-    begin = checkpoints.load(start, device) if start else CLIPConfig.preset(preset)
+    if start and image_tower:
+        raise ValueError("--from keeps both towers, --image-tower only one; choose one of the two")
+    trained = start or image_tower
+    begin = checkpoints.load(trained, device) if trained else CLIPConfig.preset(preset)
     precision = precision or ("bf16" if device == "cpu" and cpu_has_bf16() else None)
     fast = pick_precision(pick_device(device), precision) != torch.float32
     if minutes is not None and seen is not None:
@@ -269,9 +279,12 @@ def train(
     if photos is None:
         world = world_of(nouns, artists)
         said = CaptionStyle(mention=mention, manner=manner)
-        task = drawn_task(size, pictures, test_pictures, world, said, seed, start)
+        task = drawn_task(size, pictures, test_pictures, world, said, seed, trained)
     else:
         task = photo_task(*photos)
+    if image_tower:
+        texts = (text for texts in task.data.captions for text in texts)
+        begin = checkpoints.with_new_text(begin, texts, seed)
     model, history = train_clip(
         task.data,
         begin,
