@@ -188,6 +188,8 @@ def graded(tmp_path_factory, limit):
                 code="def cosines(images, texts):\n    while True:\n        pass",
                 loss=by_itself,
                 more="secret = = 42",
+                # Sixteen gigabytes: asked for, and never touched.
+                choice=f"{BEST}\nblock = bytearray(16 * 10**9)",
             ),
             "other": new_notebook(cells=[new_code_cell("1 + 1")]),
         },
@@ -213,6 +215,10 @@ def graded(tmp_path_factory, limit):
         ("leaving, asking, crashing", "honest best slope", "its process ended, in cell 9"),
         ("slow, then bad syntax", "cosines secret", "had not answered after 10 seconds"),
         ("slow, then bad syntax", "cosines secret", "SyntaxError"),
+        pytest.param(
+            *("slow, then bad syntax", "cosines secret", "MemoryError"),
+            marks=pytest.mark.skipif(sys.platform != "linux", reason="only Linux keeps the limit"),
+        ),
     ],
 )
 def test_a_submission_gets_its_points_and_a_sentence(graded, name, lost, words):

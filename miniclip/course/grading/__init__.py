@@ -17,8 +17,9 @@ import io
 import os
 import secrets
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import nbformat
@@ -34,7 +35,14 @@ from miniclip.course.grading.notebooks import (
     student_version,
     write_students,
 )
-from miniclip.course.grading.session import PACKAGE, Ended, Session, copy_package, fingerprint
+from miniclip.course.grading.session import (
+    MEMORY,
+    PACKAGE,
+    Ended,
+    Session,
+    copy_package,
+    fingerprint,
+)
 
 __all__ = ["HOMEWORK", "Grade", "grade", "student_version", "write_csv", "write_students"]
 
@@ -64,6 +72,7 @@ def grade(
     solutions: str | Path | None = None,
     progress: bool = True,
     isolate: bool = False,
+    memory: float = MEMORY,
 ) -> list[Grade]:
     """Grade a folder of submissions. A submission that is broken, never ends or crashes does not
     stop the others.
@@ -77,6 +86,8 @@ def grade(
         isolate: run students' code in a sandbox (bubblewrap, on Linux) that has no network, can
             write to nothing but an empty folder, and sees neither solutions, nor checks, nor what
             others have handed in.
+        memory: gigabytes that a student's process may use; what needs more fails there. Only
+            Linux keeps to it.
     Returns:
         a `Grade` for each submission, ordered by name.
     Raises:
@@ -105,7 +116,8 @@ def grade(
         for path in found:
             name = path.parent.relative_to(folder).as_posix()
             name = path.stem if path.parent == folder else name
-            grades.append(_grade_one(name, path, originals, package, timeout, hidden))
+            start = partial(Session, package, timeout, memory, hidden)
+            grades.append(_grade_one(name, path, originals, start))
             if fingerprint(package) != copied:  # the next one gets a new copy
                 copy_package(package)
             if fingerprint(PACKAGE, solutions) != before:
@@ -163,9 +175,7 @@ def _grade_one(
     name: str,
     path: Path,
     originals: dict[str, NotebookNode],
-    package: Path,
-    timeout: float,
-    hidden: list[Path] | None,
+    start: Callable[[], Session],
 ) -> Grade:
     """Grade one submission; whatever is wrong with it becomes a sentence."""
     try:
@@ -207,7 +217,7 @@ def _grade_one(
         sum(float(one.points) for one in marks if one.grade and one.solution),
     )
     try:
-        with Session(package, timeout, hidden) as session, _in_empty_folder():
+        with start() as session, _in_empty_folder():
             run = _Run(original, written, session)
             run.all()
     except Ended as reason:  # before it was ready

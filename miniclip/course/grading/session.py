@@ -31,6 +31,7 @@ from miniclip.course.grading.student import receive, send
 from miniclip.course.grading.values import CannotCross, put_together, take_apart
 
 PACKAGE = Path(__file__).parents[2]
+MEMORY = 6.0  # gigabytes; the homework needs 2
 START = 120.0  # seconds that a process may take until it is ready
 LONGEST = 500_000_000  # bytes of a message
 # What a student's process gets in the place of the checks.
@@ -109,12 +110,19 @@ class Session:
         package: a folder with a copy of the package, see `copy_package`.
         timeout: seconds for all that it does together, its start left out; a single request may
             take half of it.
+        memory: gigabytes that it may use (on Linux).
         hidden: folders that it must not see, by bubblewrap; None for a process that is not
             isolated.
     """
 
-    def __init__(self, package: Path, timeout: float, hidden: Sequence[Path] | None = None):
-        self.package, self.timeout, self.hidden = package, timeout, hidden
+    def __init__(
+        self,
+        package: Path,
+        timeout: float,
+        memory: float = MEMORY,
+        hidden: Sequence[Path] | None = None,
+    ):
+        self.package, self.timeout, self.memory, self.hidden = package, timeout, memory, hidden
         self.deadline = float("inf")  # set when the process is ready
         self.waits = False  # whether an answer has not been waited for
         self.over = False  # whether the process has ended
@@ -130,7 +138,8 @@ class Session:
             "IPYTHONDIR": self.folder.name,
             "HOME": self.folder.name,
         }
-        command = [sys.executable, "-m", "miniclip.course.grading.student"]
+        limit = str(int(self.memory * 1e9))
+        command = [sys.executable, "-m", "miniclip.course.grading.student", limit]
         if self.hidden is not None:
             command = [*isolation(Path(self.folder.name), self.package, self.hidden), *command]
         self.process = subprocess.Popen(

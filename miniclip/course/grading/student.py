@@ -1,4 +1,5 @@
-"""The process in which a student's code runs: `python -m miniclip.course.grading.student`.
+"""The process in which a student's code runs: `python -m miniclip.course.grading.student BYTES`,
+the memory that it may use.
 
 It reads requests from its standard input and answers on its standard output: run a cell, hand
 over values, call a function. Nothing in it knows a right answer: it sees a copy of the package
@@ -205,6 +206,8 @@ def main() -> None:
     if os.name == "posix":
         import resource
 
+        memory = int(sys.argv[1])
+        resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))  # macOS does not enforce it
         resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST_FILE, LARGEST_FILE))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")

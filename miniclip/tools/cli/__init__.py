@@ -45,12 +45,16 @@ def grade(
             "nor other submissions (Linux, with bubblewrap).",
         ),
     ] = False,
+    memory: Annotated[
+        float,
+        typer.Option(min=1, help="Gigabytes that a student's process may use (on Linux)."),
+    ] = 6.0,
 ) -> None:
     """Grade a folder of homework. It runs what students wrote, in a process for each submission:
     isolate it, or do it where nothing can be lost."""
     from miniclip.course.grading import grade as grade_all
 
-    grades = grade_all(folder, out, timeout, solutions, isolate=isolate)
+    grades = grade_all(folder, out, timeout, solutions, isolate=isolate, memory=memory)
     console.print(
         f"{len(grades)} submissions; their points are in {out}", markup=False, highlight=False
     )
