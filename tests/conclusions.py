@@ -387,6 +387,18 @@ CONCLUSIONS = {
             o(10, f"labels of all .*?{shift} ", 2) < 0 and o(10, f"captions  .*?{shift} ", 2) < 0
             for shift in ("in the desert", "new colours")
         ),
+        "directly compared, the thing alone lies above captions of all at night": lambda o: (
+            o(10, "alone minus captions: .*?at night ", 1) > 0
+        ),
+        "and labels of all are not told apart from captions of all": lambda o: all(
+            o(10, rf"all minus captions: .*?{shift} ", 1) < 0
+            and o(10, rf"all minus captions: .*?{shift} ", 2) >= 0
+            for shift in ("near artists", "at night", "in the desert", "new colours")
+        ),
+        "the largest CLIPs are behind by five to twelve points": lambda o: all(
+            -13 < o(8, f"64,000 pictures.*?{shift} ") < -4
+            for shift in ("at night", "in the desert", "new colours")
+        ),
         "captions of the thing alone are far ahead at home": lambda o: (
             o(10, "thing alone +at home") > o(10, "captions +at home") + 15
         ),
