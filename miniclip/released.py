@@ -31,7 +31,7 @@ class Released:
 
 SHIPPED_MODELS = {
     "picturebook": Released("", None, None, "850,000 drawn scenes", "CC BY-SA 4.0"),
-    "photos": Released("", None, None, "6,090 photos of Flickr8k", "non-commercial"),
+    "photos": Released("", None, None, "6,846 photos of Flickr8k and COCO", "non-commercial"),
 }
 # ImageNet: for TinyCLIP by its card, for the others by docs/openclip_results.csv of open_clip.
 # Sizes and licences: by the repositories' pages; all files of a ViT-B/32 in fp32 have 605 MB. All

@@ -180,8 +180,11 @@ CONCLUSIONS = {
             0.3 < o(20, r"\ntrained .*?centres:") < o(20, "never trained .*?centres:") - 0.4
         ),
         "the brightest spot lies near the named thing": lambda o: o(22, "interval") > 50,
-        "photographs are named, but less often than by the commonest answer": lambda o: (
-            o(17, "chance") < o(17, "") < o(17, "always saying")
+        "a third of the photographs is named, more than by the commonest answer": lambda o: (
+            o.low(17, "") > o(17, "always saying") and 25 < o(17, "") < 42
+        ),
+        "a caption finds its photograph a dozen times as often as by chance": lambda o: (
+            8 < o(16, "text to image .*?recall@1") / (100 / 82) < 17
         ),
     },
     "04-prompt-engineering": {
@@ -262,9 +265,10 @@ CONCLUSIONS = {
             o(8, f"{name}, zero-shot from") < o(8, f"{name}, a probe from")
             for name in ("CIFAR-10", "Imagenette")
         ),
-        "features of drawings serve photographs as well as those of photographs": lambda o: all(
-            o(9, f"picturebook .*?{name}") > o(9, f"photos .*?{name}") - 2
-            and o(9, f"photos .*?{name}") > o(9, f"pixels .*?{name}") + 10
+        "features of drawings serve photographs, and photographs add to them": lambda o: all(
+            o(9, f"photos .*?{name}") - 3
+            > o(9, f"picturebook .*?{name}")
+            > max(o(9, f"pixels .*?{name}"), o(9, f"never trained .*?{name}")) + 10
             for name in ("CIFAR-10", "Imagenette")
         ),
         "one label beside the words helps, and eight leave no difference": lambda o: (
@@ -441,11 +445,14 @@ CONCLUSIONS = {
             re.search("'a photo of': .*the first is better", o.text(19)) is not None
             and re.search("cut-out of': .*no telling", o.text(19)) is not None
         ),
-        "colours and noise cost many, upside down nothing that shows": lambda o: (
-            o(20, "grey .*?10") < 0.7 * o(20, "as it is .*?10")
-            and o(20, "noise .*?10") < 0.7 * o(20, "as it is .*?10")
-            and abs(o(20, "upside down .*?10") - o(20, "as it is .*?10")) < 6
-            and o(20, "blur .*?10") > o(20, "grey .*?10")
+        "without colours, or with noise, it finds less than half as many": lambda o: all(
+            o(20, rf"{change} .*?10") < 0.5 * o(20, "as it is .*?10")
+            for change in ("grey", "noise")
+        ),
+        "with blur and upside down it loses about three for each that it gains": lambda o: all(
+            o(20, rf"{change} .*?10") > o(20, "grey .*?10") + 8
+            and 1.5 < o(20, rf"{change} .*?gained:") / o(20, rf"{change} .*?gained:", 1) < 5
+            for change in ("blur", "upside down")
         ),
     },
     "08-failures": {
