@@ -61,7 +61,7 @@ def test_an_unknown_precision_is_refused():
 
 
 # Cosines of a red dog on the beach with three sentences, as they were where the models were made.
-REFERENCE = {"picturebook": [0.51293, 0.39552, -0.11952], "photos": [0.41044, 0.03498, 0.16531]}
+REFERENCE = {"picturebook": [0.51293, 0.39552, -0.11952], "photos": [0.39047, 0.14626, 0.21441]}
 
 
 @pytest.mark.parametrize("name", REFERENCE)
