@@ -361,6 +361,7 @@ def test_too_small_a_disk_is_told_before_anything_is_fetched(world, fetch, monke
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL on Windows")
+@pytest.mark.slow
 def test_killed_at_any_moment_it_goes_on_and_fetches_nothing_twice(world, tmp_path):
     command = [
         sys.executable,

@@ -706,6 +706,7 @@ folders.pack(*sys.argv[1:], size=32, progress=False)
 """
 
 
+@pytest.mark.slow
 def test_a_killed_pack_goes_on(tmp_path, reads):
     (tmp_path / "photos").mkdir()
     rng = np.random.default_rng(0)

@@ -37,6 +37,7 @@ def test_a_machine_is_described(found, capsys):
 
 
 @pytest.mark.alone
+@pytest.mark.slow
 def test_the_speed_is_measured_and_not_remembered(monkeypatch):
     """A loss that takes longer makes a slower machine."""
     quick, loss = module.training_rate(0.3), module.info_nce

@@ -133,6 +133,7 @@ def test_an_unknown_study_is_named():
         studies.result("figure 3")
 
 
+@pytest.mark.slow
 def test_the_models_that_ship_score_as_the_study_says():
     """What each training came to, measured again on some of its pictures."""
     sets = {name: data for name, data in shifted(200).items() if name in ("home", "pencil sketch")}

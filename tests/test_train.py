@@ -136,6 +136,7 @@ test_train.run(data, seen=32 * 4000, out=sys.argv[1], save_every=0)
 """
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_from_its_last_checkpoint(data, tmp_path):
     out = tmp_path / "run.safetensors"
     environment = {
@@ -325,6 +326,7 @@ def test_a_learning_rate_may_be_a_number_or_a_tensor():
     assert ends[1][1] == pytest.approx(0.025)
 
 
+@pytest.mark.slow
 def test_a_compiled_tower_learns_the_same(data, monkeypatch):
     """Without the code generator, which takes minutes and a C++ compiler: what is traced and run
     again is tested."""

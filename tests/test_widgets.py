@@ -105,6 +105,7 @@ def moved(temperature, pairs=8, steps=500, seeds=8):
     return torch.stack(found)
 
 
+@pytest.mark.slow
 def test_what_notebook_01_says_of_the_circle():
     """At a low temperature about half of eight pairs find each other, at 0.5 all; two pairs stop
     before they meet, with the question answered."""
@@ -141,6 +142,7 @@ def test_a_clip_learns_on_the_sphere_and_starts_anew():
     assert '<img alt="64 pictures and 3 words on a sphere' in shown.outputs[0].data["text/html"]
 
 
+@pytest.mark.slow
 def test_what_notebook_01_says_of_the_sphere():
     """Pictures and words begin close together; the words spread first, then the pictures."""
     lab, close = TrainLab(), []

@@ -51,6 +51,7 @@ def test_the_same_seed_gives_the_same_bytes_on_every_machine(artists, size, expe
     assert digest(picturebook(40, seed=3, size=size, world=World(artists=artists))) == expected
 
 
+@pytest.mark.slow
 def test_smaller_sets_nest_in_larger_ones_however_many_draw(some):
     fewer = picturebook(30, seed=7, size=32)
     assert np.array_equal(fewer.images, some.images[:30]) and fewer.captions == some.captions[:30]
