@@ -20,6 +20,7 @@ FIGURE = (
     '<img alt="50 of 70 on the diagonal; guitar for violin (3), tomato for orange (3)" src="IMAGE">'
 )
 WINS = "sentence against word: 41 to 14; the first wins 62% to 84% of the disagreements"
+DUEL = "sentence against word: 41 to 14: the first is better"
 LOSS = "by hand:   0.0133\nlog 6:     1.7918"
 
 
@@ -35,6 +36,7 @@ LOSS = "by hand:   0.0133\nlog 6:     1.7918"
         (FIGURE, "50 of 70", "47 of 70"),
         (FIGURE, "violin (3)", "violin (5)"),
         (WINS, "41 to 14", "43 to 12"),
+        (DUEL, "41 to 14", "43 to 12"),
         (LOSS, "0.0133", "0.0135"),
         (LOSS, "1.7918", "1.8200"),
     ],
@@ -73,6 +75,8 @@ def test_what_another_processor_may_do_is_forgiven(text, old, new):
         (FIGURE, "violin (3)", "violin (7)", "7 is more than 3 from 3"),
         (FIGURE, "guitar", "banana", "other words"),
         (WINS, "41 to 14", "41 to 18", "18 is more than 3 from 14"),
+        (DUEL, "41 to 14", "37 to 14", "37 is more than 3 from 41"),
+        (DUEL, "first is better", "second is better", "other words"),
         (LOSS, "0.0133", "0.0140", "0.0140 is more than"),
         (LOSS, "0.0133", "-0.0133", "-0.0133 is more than"),
         (LOSS, "0.0133", "nan", "other words"),
