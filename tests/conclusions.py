@@ -192,6 +192,10 @@ CONCLUSIONS = {
             o(2, "bare word: ") > o(2, "bare word: ", 1)
             and re.search("bare word: .*no telling", o.text(2)) is not None
         ),
+        "most of the harm of random words is done by the clause alone": lambda o: (
+            o(6, "random words") < o(6, "no words") < o(5, "plain sentence") - 8
+            and o(5, "plain sentence") - o(6, "no words") > o(6, "no words") - o(6, "random words")
+        ),
         "the tax office is worse than the bare word": lambda o: (
             o(1, "tax office of a dog.") < o(1, "artists: dog")
             and re.search("tax office: .*the first is better", o.text(2)) is not None
@@ -338,6 +342,16 @@ CONCLUSIONS = {
             o(8, "seen: contrast") - o(10, "tells: contrast") < 8
             and o(8, "bag of words") - o(10, "tells(?s:.*?)bag of words") > 12
             and o(8, "contrast of bags") - o(10, "tells(?s:.*?)contrast of bags") > 15
+        ),
+        "chatter costs two objectives two to three times the pictures, two fewer": lambda o: (
+            all(
+                2 < o(13, f"over those without(?s:.*?){name} ") < 3.3
+                for name in ("contrast of bags", "language model")
+            )
+            and all(
+                1.4 < o(13, f"over those without(?s:.*?){name} ") < 1.7
+                for name in ("contrast  ", "bag of words")
+            )
         ),
         "the transformer overlooks chatter, the mean does not": lambda o: (
             o(11, "transformer .*?chatter: cosine")

@@ -75,7 +75,7 @@ def test_of_strengths_that_are_right_equally_often_the_surest_is_taken():
     loss = lambda c: -probe._validate(probe._fit(x, y, c), val_x, val_y)[1]
     assert len(alike) > 3 and chosen > min(alike) and loss(chosen) <= min(map(loss, alike))
     right = lambda c: (probe._fit(x, y, c).predict(test_x) == test_y).mean()
-    assert right(chosen) > right(min(alike)) - 0.02
+    assert right(chosen) > right(min(alike)) + 0.05
 
 
 def test_more_shots_help():
