@@ -274,8 +274,9 @@ def test_attention_lab_answers_to_pointing_clicking_and_typing(window, play):
     side = large.bounding_box()["width"]
     large.hover(position={"x": 2.5 / 8 * side, "y": 5.5 / 8 * side})
     playwright.expect(said).to_contain_text("The patch in row 6, column 3 looks most at")
+    before = said.inner_text()
     cell.get_by_role("button", name="another picture").click()
-    playwright.expect(said).not_to_have_text(said.inner_text(), timeout=10_000)
+    playwright.expect(said).not_to_have_text(before, timeout=10_000)
     image = miniclip.data.album(64).images[:1]
     with torch.inference_mode():
         weights = model.visual.attention(model.preprocess(image))[5, 0, 2, 5 * 8 + 2]
@@ -458,7 +459,7 @@ def test_prompt_lab_answers_while_one_types_and_says_what_is_wrong(window, play)
     before = score.inner_text()
     box.fill("a pencil sketch of {}.\nnobody expected {}.")
     playwright.expect(cell).to_contain_text("2 templates", timeout=10_000)
-    assert score.inner_text() != before
+    playwright.expect(score).not_to_have_text(before, timeout=10_000)
     box.fill("no braces")
     alert = cell.locator('[role=alert]:has-text("one pair of braces")')
     playwright.expect(alert).to_be_visible(timeout=10_000)
