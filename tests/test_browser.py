@@ -459,6 +459,8 @@ def test_prompt_lab_answers_while_one_types_and_says_what_is_wrong(window, play)
     before = score.inner_text()
     box.fill("a pencil sketch of {}.\nnobody expected {}.")
     playwright.expect(cell).to_contain_text("2 templates", timeout=10_000)
+    moving = cell.locator('.jupyter-widgets td div[style*="--from"]').first
+    playwright.expect(moving).to_have_css("animation-name", "miniclip-bar")
     playwright.expect(score).not_to_have_text(before, timeout=10_000)
     box.fill("no braces")
     alert = cell.locator('[role=alert]:has-text("one pair of braces")')

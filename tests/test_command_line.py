@@ -387,6 +387,7 @@ def test_wrong_input_ends_the_program_with_2_and_without_a_traceback():
         ["export"],
         ["models"],
         ["lab"],
+        ["colab"],
     ],
 )
 def test_every_command_explains_itself(command):

@@ -3,6 +3,7 @@ test score hidden until it is revealed."""
 
 import io
 import math
+import re
 
 import numpy as np
 import pytest
@@ -387,6 +388,18 @@ def test_the_right_answer_is_shown_even_if_it_is_the_last(model):
     shown = bars({"dog": 0.6, "cat": 0.3, "cow": 0.09, "yak": 0.01}, top=2, right="yak")
     assert "yak" in shown and "cow" not in shown and INK["right"] in shown
     assert shown.count("yak") == bars({"dog": 0.6, "yak": 0.4}, top=2, right="yak").count("yak")
+
+
+def test_bars_move_from_where_they_stood_in_the_answer_before(model, data):
+    moved = bars({"dog": 0.6, "cat": 0.4}, before={"dog": 0.2, "cat": 0.4})
+    assert moved.count("--from: 20.0%") == 1 and moved.count("animation:") == 1  # the cat stands
+    assert "@keyframes" in moved and "--from" not in bars({"dog": 0.6})
+    lab = PromptLab(model, data)
+    assert "--from" not in lab.says.value
+    first = re.findall(r"width: ([\d.]+%)", lab.says.value)
+    lab.temperature.value = 0.5
+    starts = re.findall(r"--from: ([\d.]+%)", lab.says.value)
+    assert starts and set(starts) <= set(first)  # of four classes all are shown
 
 
 def test_a_word_that_was_never_read_is_named(model, data):

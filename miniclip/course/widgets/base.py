@@ -29,20 +29,49 @@ def picture(image: np.ndarray, width: int = 64, alt: str = "a picture") -> str:
     )
 
 
-def bars(values: dict[str, float], top: int = 8, right: str | None = None) -> str:
-    """Labels with their probabilities as HTML bars, likeliest first; the label `right` is green,
-    and is shown below the others if it is not among the first."""
+# How a bar moves from its old width to its new one; not for those who asked their system for rest.
+MOVING = (
+    "<style>@media (prefers-reduced-motion: no-preference) "
+    "{ @keyframes miniclip-bar { from { width: var(--from) } } }</style>"
+)
+
+
+def bars(
+    values: dict[str, float],
+    top: int = 8,
+    right: str | None = None,
+    before: dict[str, float] | None = None,
+) -> str:
+    """Labels with their probabilities as HTML bars, likeliest first.
+
+    Args:
+        values: {label: probability}.
+        top: how many of them are shown.
+        right: the label that is green, and is shown below the others if it is not among the first.
+        before: the probabilities of an answer before, from which the bars move to these.
+    Returns:
+        a table as HTML.
+    """
     rows, order = [], sorted(values.items(), key=lambda item: -item[1])
     shown = order[:top] + [item for item in order[top:] if item[0] == right]
     for label, value in shown:
-        ink = INK["right"] if label == right else INK["image"]
+        ink, width = INK["right"] if label == right else INK["image"], _width(value)
+        start = _width((before or values).get(label, 0.0))
+        moves = (
+            "" if start == width else f"animation: 0.4s ease-out miniclip-bar; --from: {start}; "
+        )
         rows.append(
             f'<tr><td style="text-align: right; padding: 2px 8px">{html.escape(label)}</td><td'
-            f' style="width: 260px"><div style="background: {ink}; width:'
-            f' {max(1, 100 * value):.1f}%; height: 16px; border-radius: 3px"></div></td><td'
+            f' style="width: 260px"><div style="background: {ink}; width: {width}; {moves}'
+            'height: 16px; border-radius: 3px"></div></td><td'
             f' style="padding: 2px 8px">{value:.0%}</td></tr>'
         )
-    return f'<table style="font-size: 15px; border-collapse: collapse">{"".join(rows)}</table>'
+    table = f'<table style="font-size: 15px; border-collapse: collapse">{"".join(rows)}</table>'
+    return MOVING + table if before else table
+
+
+def _width(value: float) -> str:
+    return f"{max(1, 100 * value):.1f}%"
 
 
 def alert(text: str) -> str:
@@ -69,6 +98,7 @@ class Lab:
         self.message = ui.HTML()
         self.box: ui.Widget = ui.VBox()
         self.seconds: deque[float] = deque(maxlen=500)  # how long each answer took
+        self._stood: dict[str, dict[str, float]] = {}  # the bars of the answer before
 
     def _watch(self, *controls: ui.Widget) -> None:
         """Answer now, and again whenever one of the controls changes."""
@@ -87,6 +117,13 @@ class Lab:
             for shown in self.answers:
                 shown.value = ""
         self.seconds.append(time.perf_counter() - start)
+
+    def moving_bars(
+        self, name: str, values: dict[str, float], top: int = 8, right: str | None = None
+    ) -> str:
+        """`bars` that move from where those of this name stood in the answer before."""
+        before, self._stood[name] = self._stood.get(name), values
+        return bars(values, top, right, None if before == values else before)
 
     def answer(self) -> None:
         """Show the answer. Each widget has its own.

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from miniclip import prompts
-from miniclip.course.widgets.base import Lab, alert, bars, read_text
+from miniclip.course.widgets.base import Lab, alert, read_text
 from miniclip.course.widgets.circle import image_address
 from miniclip.course.widgets.gallery import Gallery
 from miniclip.course.widgets.reader import Counted, Reader
@@ -290,7 +290,8 @@ class PromptLab(Lab):
             likely = (features @ vectors.T / self.temperature.value).softmax(1)[0].tolist()
             head = f"<b>{html.escape(name)}</b>" if name else ""
             top = 8 if len(self.readers) == 1 else 5
-            shown.append(f"<div>{head}{bars(dict(zip(labels, likely)), top, right)}</div>")
+            said = self.moving_bars(name, dict(zip(labels, likely)), top, right)
+            shown.append(f"<div>{head}{said}</div>")
         self.says.value = f"<b>{title}</b>{''.join(shown)}"
         self.score.value = "".join(
             _score_line(name, found, len(templates), len(labels))

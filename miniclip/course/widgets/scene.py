@@ -9,7 +9,7 @@ import ipywidgets as ui
 from torch import Tensor
 
 from miniclip import prompts
-from miniclip.course.widgets.base import Lab, bars, picture
+from miniclip.course.widgets.base import Lab, picture
 from miniclip.data.world import COLORS, COMMON, CONCEPTS, PLACES, Scene, Thing, article
 from miniclip.data.world.artists import ARTISTS
 from miniclip.data.world.scene import LIGHTS, STYLES, WEATHERS
@@ -180,7 +180,7 @@ class SceneLab(Lab):
         scene = self.scene()
         self.shown.value = picture(scene.draw(self.size), 260, "the scene that was put together")
         parts = [
-            f"<div><b>{question}</b>{bars(said, 4)}</div>"
+            f"<div><b>{question}</b>{self.moving_bars(question, said, 4)}</div>"
             for question, said in look_at_scene(
                 self.model, scene, self.classifiers, self.size
             ).items()

@@ -77,6 +77,24 @@ def lab() -> None:
     raise typer.Exit(subprocess.call([sys.executable, "-m", "jupyterlab", str(notebooks)]))
 
 
+def colab(
+    address: Annotated[
+        str, typer.Argument(help="Your copy on GitHub, such as https://github.com/ada/miniclip.")
+    ],
+    branch: Annotated[str, typer.Option(help="The branch to open and to fetch.")] = "main",
+) -> None:
+    """Give the notebooks a badge that opens them in Colab, and a first cell that fetches the
+    package where it is missing. For whoever publishes a copy: run it once, then commit and push."""
+    from miniclip.tools.colab import add_colab
+
+    paths = add_colab(address, branch)
+    console.print(
+        f"{len(paths)} notebooks have a badge for {address}; commit and push them",
+        markup=False,
+        highlight=False,
+    )
+
+
 for command in (
     training.train,
     training.evaluate,
@@ -87,6 +105,7 @@ for command in (
     models,
     measuring.doctor,
     lab,
+    colab,
 ):
     app.command()(command)
 app.add_typer(data.app, name="data")
