@@ -139,6 +139,11 @@ def shares(g, r, c, of):
     return IJ([np.sum((g == k) & (r == k)) / max(1, of(g, r, k)) for k in range(c)])
 
 
+def pairs_won(s, p, tie=0.5):
+    of = lambda a, b: 1.0 if a > b else tie if a == b else 0.0
+    return np.mean([of(a, b) for a in s[p] for b in s[~p]])
+
+
 RIGHT = {
     "hw1.cosines": cos,
     "hw1.info_nce": lambda i, t, tau: nce(cos(i, t) / tau),
@@ -155,6 +160,7 @@ RIGHT = {
         if (a.std(0) > 0).all()
         else tuple((x - a.mean(0)) / np.where(a.std(0) > 0, a.std(0), 1) for x in (a, b))
     ),
+    "hw3.ranked": pairs_won,
     "hw3.gradient": softmax,
     "hw3.average": blend,
     "hw4.make_test": scenes,
@@ -408,6 +414,16 @@ WRONG = {
             "train is no longer",
         ),
     ],
+    "hw3.ranked": [
+        (lambda s, p: np.mean((s > 0.5) == p), "no threshold"),
+        (lambda s, p: pairs_won(s, p, 0.0), "count half"),
+        (lambda s, p: pairs_won(s, p, 1.0), "count half"),
+        (lambda s, p: pairs_won(-s, p), "how often it is below"),
+        (lambda s, p: pairs_won(s, p) * sum(p) * sum(~p) / len(s) ** 2, "takes all pairs"),
+        (lambda s, p: pairs_won(s, p) * sum(p) * sum(~p), "number of pairs"),
+        (lambda s, p: s[p].mean() - s[~p].mean(), "mean scores"),
+        (lambda s, p: s[p], "shape"),
+    ],
     "hw3.gradient": [
         (lambda x, y, w: softmax(x, y, w) * len(x), "yours is a sum"),
         (lambda x, y, w: -softmax(x, y, w), "wrong sign"),
@@ -562,12 +578,25 @@ def drawn_again(first, second, seed, apart=False, ends=(2.5, 97.5), draws=1500):
     return (first.mean() - second.mean(), *np.percentile(found, ends))
 
 
+def of_a_block(N, D, attention=1.0, mlp=1.0, each=2):
+    maps, looks, inside = 4 * N * D**2, 2 * N**2 * D, 8 * N * D**2
+    return each * (maps + attention * looks + mlp * inside)
+
+
+def seeds(a, b, arm=None, of=lambda d: d.std(ddof=1) / math.sqrt(len(d))):
+    d, t = a - b, {3: 4.303, 5: 2.776, 8: 2.365}
+    arm = t[len(a)] if arm is None else arm
+    return d.mean(), d.mean() - arm * of(d), d.mean() + arm * of(d)
+
+
 def two_parts(right, near):
     return [float(np.mean(right.numpy()[some])) for some in (near.numpy(), ~near.numpy())]
 
 
 RIGHT |= {
     "hw5.interval": drawn_again,
+    "hw6.block_operations": of_a_block,
+    "hw6.ahead": seeds,
     "01.lowest_loss": lowest,
     "02.causal_mask": lambda T: torch.tensor([[j <= i for j in range(T)] for i in range(T)]),
     "02.found": lambda i, t: float(np.mean([(row @ t.T).argmax() == k for k, row in enumerate(i)])),
@@ -597,6 +626,35 @@ WRONG |= {
         (lambda f, s, seed: drawn_again(f, s, seed)[0], "three numbers"),
         (lambda f, s, seed: (0.5, *drawn_again(f, s, seed)[1:]), "expected a difference"),
         (lambda f, s, seed: (f.mean() - s.mean(), -1, 1), "not of the pictures"),
+    ],
+    "hw6.block_operations": [
+        (lambda N, D: of_a_block(N, D, each=1), "counts twice"),
+        (lambda N, D: of_a_block(N, D, mlp=0.25), "there are 4 D numbers"),
+        (lambda N, D: of_a_block(N, D, mlp=0.5), "two linear maps"),
+        (lambda N, D: of_a_block(N, D, attention=0), "scores and the mixing"),
+        (lambda N, D: of_a_block(N, D, attention=0.5), "two products of N x N"),
+        (lambda N, D: of_a_block(N, D) - 2 * N * D**2, "behind the mixing"),
+        (lambda N, D: of_a_block(N, D) - 6 * N * D**2, "three linear maps"),
+        (lambda N, D: of_a_block(D, N), "exchanged"),
+        (lambda N, D: 3 * of_a_block(N, D), "forward alone"),
+        (lambda N, D: of_a_block(N, D) + N, "add up the products"),
+    ],
+    "hw6.ahead": [
+        (lambda a, b: seeds(a, b, 1.96), "for many"),
+        (lambda a, b: seeds(a, b, of=lambda d: d.std() / math.sqrt(len(d))), "ddof=1"),
+        (
+            lambda a, b: seeds(
+                a, b, of=lambda d: math.sqrt((a.var(ddof=1) + b.var(ddof=1)) / len(d))
+            ),
+            "independent",
+        ),
+        (lambda a, b: seeds(a, b, of=lambda d: d.std(ddof=1)), "yours is not divided"),
+        (lambda a, b: seeds(a, b, of=lambda d: d.std(ddof=1) / len(d)), "divided by n"),
+        (lambda a, b: seeds(b, a), "other way round"),
+        (lambda a, b: seeds(a, b)[0], "difference alone"),
+        (lambda a, b: 100 * IJ(seeds(a, b)), "not percent"),
+        (lambda a, b: seeds(a, b, {3: 12.706, 5: 3.182, 8: 2.447}[len(a)]), "one fewer"),
+        (lambda a, b: a - b, "differences of the seeds"),
     ],
     "01.lowest_loss": [
         (lambda c: math.log(len(c)), "a guesser pays"),

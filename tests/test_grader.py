@@ -27,6 +27,7 @@ from miniclip.course.grading.values import (
     take_apart,
     to_bytes,
 )
+from miniclip.course.speed_run import SpeedRun
 
 pytestmark = [
     pytest.mark.slow,
@@ -250,6 +251,22 @@ def test_the_table_has_a_row_for_everyone(graded):
         and table["broken"]["cosines"] == ""
         and "Lengths" in table["bad"]["what went wrong"]
     )
+
+
+def test_the_leaderboard_has_the_best_first_and_nobody_without_an_entry(graded, tmp_path):
+    runs = {"anna": 0.51, "bert": None, "chris": 0.68}
+    grades = [
+        grading.Grade(
+            name, record=found and SpeedRun(found, (found - 0.03, found + 0.03), 25_000, 24e6, 15)
+        )
+        for name, found in runs.items()
+    ]
+    grading.write_leaderboard(grades, tmp_path / "leaderboard.csv")
+    with open(tmp_path / "leaderboard.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["place"], row["name"]) for row in rows] == [("1", "chris"), ("2", "anna")]
+    assert rows[0]["low"] == "0.6500" and rows[0]["operations each"] == "24000000"
+    assert not (graded[1] / "leaderboard.csv").exists()  # nobody there has an entry
 
 
 def test_nothing_is_left_beside_the_submissions(graded):

@@ -30,7 +30,7 @@ def marks(cell):
 
 
 def test_the_assignments_are_there():
-    assert [path.name[:4] for path in SOLUTIONS] == ["hw1-", "hw2-", "hw3-", "hw4-", "hw5-"]
+    assert [path.name[:4] for path in SOLUTIONS] == [f"hw{number}-" for number in range(1, 7)]
     assert [path.name for path in SOLUTIONS] == [
         path.name for path in sorted(HOMEWORK.glob("*.ipynb"))
     ]
@@ -91,8 +91,9 @@ def test_every_check_belongs_to_an_assignment_or_a_notebook():
 @pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
 def test_a_solution_gets_all_points(path, tmp_path):
     shutil.copy(path, tmp_path)
-    (found,) = grade(tmp_path, progress=False)
+    (found,) = grade(tmp_path, tmp_path / "grades.csv", progress=False)
     assert found.wrong == [] and found.total == found.of > 0 and found.total + found.to_read == 20
+    assert (tmp_path / "leaderboard.csv").exists() == path.stem.startswith("hw6")
 
 
 def test_nbgrader_makes_the_same_and_grades_it(tmp_path):

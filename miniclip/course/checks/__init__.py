@@ -1,7 +1,7 @@
 """Checks that teach: `check("hw1.info_nce", my_function)` tries a function on small hidden cases
 and answers in a sentence. They serve homework and the exercises of notebooks.
 
-`judging.py` holds how a function is judged, `hw1.py` to `hw5.py` what is asked in each assignment
+`judging.py` holds how a function is judged, `hw1.py` to `hw6.py` what is asked in each assignment
 of `notebooks/homework`, and `notebooks.py` what the exercises at the ends of notebooks ask.
 """
 
@@ -14,6 +14,7 @@ from miniclip.course.checks.hw2 import HW2
 from miniclip.course.checks.hw3 import HW3
 from miniclip.course.checks.hw4 import HW4
 from miniclip.course.checks.hw5 import HW5
+from miniclip.course.checks.hw6 import HW6
 from miniclip.course.checks.judging import (
     SECONDS,
     Check,
@@ -62,4 +63,4 @@ def judge(name: str, given: Callable, seconds: float = SECONDS) -> Verdict:
     return Verdict(True, f"{name}: {task.form} gives {task.gives}, on every case that was tried.")
 
 
-CHECKS: dict[str, Check] = HW1 | HW2 | HW3 | HW4 | HW5 | NOTEBOOKS
+CHECKS: dict[str, Check] = HW1 | HW2 | HW3 | HW4 | HW5 | HW6 | NOTEBOOKS

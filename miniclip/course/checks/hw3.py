@@ -174,6 +174,20 @@ def _weights(seed: int, count: int) -> dict[str, Tensor]:
     }
 
 
+def _pairs(scores: np.ndarray, present: np.ndarray, ties: float = 0.5) -> np.ndarray:
+    """For each pair of a picture that has it and one that has not: 1 where the first has the higher
+    score, 0 where it has the lower one, and `ties` where they are equal."""
+    above = scores[present][:, None] - scores[~present][None]
+    return np.where(above == 0, ties, above > 0)
+
+
+def _scores(n: int, found: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Scores of n pictures, rounded so that some are equal, and which of them have it."""
+    rng = np.random.default_rng(secret_seed(seed))
+    present = rng.permutation(n) < found
+    return (rng.normal(present * 0.8, 1.0)).round(1), present
+
+
 # In the short functions below, a and b are the two sets (of features, or of weights), ddof=1 is
 # the standard deviation with n - 1; x are features, y targets, w weights, s a share.
 HW3 = {
@@ -239,6 +253,47 @@ HW3 = {
             "training first, then test": [lambda a, b: _scaled(a, b)[::-1]],
         },
         also=(lambda a, b: _scaled(a, b, ddof=1),),
+    ),
+    "hw3.ranked": Check(
+        form="ranked(scores, present)",
+        gives="in which share of the pairs the picture that has it has the higher score",
+        right=lambda s, p: _pairs(s, p).mean(),
+        cases=lambda: {
+            "five pictures": (
+                np.array([0.9, 0.1, 0.4, 0.4, 0.2]),
+                np.array([True, False, True, False, False]),
+            ),
+            "eighty": _scores(80, 9, 0),
+            "thirty": _scores(30, 12, 1),
+        },
+        mistakes={
+            "that is the share of pictures on the right side of zero or of the middle; no threshold"
+            " is asked for": [
+                lambda s, p: ((s > 0) == p).mean(),
+                lambda s, p: ((s > 0.5) == p).mean(),
+                lambda s, p: ((s > np.median(s)) == p).mean(),
+                lambda s, p: ((s > s.mean()) == p).mean(),
+            ],
+            "two equal scores count half": [
+                lambda s, p: _pairs(s, p, 0.0).mean(),
+                lambda s, p: _pairs(s, p, 1.0).mean(),
+            ],
+            "the picture that has it should be above; yours counts how often it is below": [
+                lambda s, p: 1 - _pairs(s, p).mean()
+            ],
+            "a pair is one picture that has it and one that has not; yours takes all pairs": [
+                lambda s, p: _pairs(s, p).sum() / len(s) ** 2,
+                lambda s, p: _pairs(s, p).sum() / (len(s) * (len(s) - 1) / 2),
+            ],
+            "that is the number of pairs; asked for is their share": [
+                lambda s, p: _pairs(s, p).sum()
+            ],
+            "that is the difference of the mean scores": [lambda s, p: s[p].mean() - s[~p].mean()],
+            "that is a share for each picture; asked for is one number": [
+                lambda s, p: _pairs(s, p).mean(axis=1)
+            ],
+        },
+        hint="write down all pairs of the five pictures: there are six",
     ),
     "hw3.gradient": Check(
         form="gradient(features, targets, weights)",

@@ -43,14 +43,23 @@ from miniclip.course.grading.session import (
     copy_package,
     fingerprint,
 )
+from miniclip.course.speed_run import SpeedRun
 
-__all__ = ["HOMEWORK", "Grade", "grade", "student_version", "write_csv", "write_students"]
+__all__ = [
+    "HOMEWORK",
+    "Grade",
+    "grade",
+    "student_version",
+    "write_csv",
+    "write_leaderboard",
+    "write_students",
+]
 
 
 @dataclass
 class Grade:
     """A graded submission: the student, the assignment, the points of each check, the points that a
-    reader has to give, and sentences about what went wrong."""
+    reader has to give, sentences about what went wrong, and what its entry to a contest came to."""
 
     name: str
     assignment: str = ""
@@ -58,6 +67,7 @@ class Grade:
     of: float = 0.0
     to_read: float = 0.0
     wrong: list[str] = field(default_factory=list)
+    record: SpeedRun | None = None
 
     @property
     def total(self) -> float:
@@ -79,7 +89,8 @@ def grade(
 
     Args:
         folder: holds notebooks, or a folder of notebooks for each student.
-        out: CSV file to write, with a row for each submission and a column for each check.
+        out: CSV file to write, with a row for each submission and a column for each check; with
+            entries to the speed run, also `leaderboard.csv` beside it.
         timeout: seconds for a whole submission; a single cell may take half of it.
         solutions: folder of the assignments with their solutions; by default those of this project.
         progress: print a line for each submission.
@@ -137,6 +148,7 @@ def grade(
                 )
     if out is not None:
         write_csv(grades, out)
+        write_leaderboard(grades, Path(out).with_name("leaderboard.csv"))
     return grades
 
 
@@ -169,6 +181,21 @@ def write_csv(grades: list[Grade], out: str | Path) -> None:
                     " | ".join(one.wrong),
                 ]
             )
+
+
+def write_leaderboard(grades: list[Grade], out: str | Path) -> None:
+    """Write the entries to the speed run, the best first. Who lies within the interval of the one
+    above is not shown to be worse. Without entries nothing is written."""
+    entries = [one for one in grades if one.record is not None]
+    if not entries:
+        return
+    with open(out, "w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(["place", "name", "accuracy", "low", "high", "pictures", "operations each"])
+        for place, one in enumerate(sorted(entries, key=lambda one: -one.record.accuracy), 1):
+            found, (low, high) = one.record, one.record.interval
+            shares = [f"{share:.4f}" for share in (found.accuracy, low, high)]
+            table.writerow([place, one.name, *shares, found.pictures, round(found.operations)])
 
 
 def _grade_one(
@@ -225,6 +252,8 @@ def _grade_one(
         return result
     result.points |= {check: points[check] for check in run.passed}
     result.wrong += run.wrong
+    if isinstance(record := run.space.get("record"), SpeedRun):
+        result.record = record
     return result
 
 

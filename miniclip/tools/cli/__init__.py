@@ -55,8 +55,12 @@ def grade(
     from miniclip.course.grading import grade as grade_all
 
     grades = grade_all(folder, out, timeout, solutions, isolate=isolate, memory=memory)
+    board = out.with_name("leaderboard.csv")
+    told = f", the speed run's leaderboard in {board}" * any(one.record for one in grades)
     console.print(
-        f"{len(grades)} submissions; their points are in {out}", markup=False, highlight=False
+        f"{len(grades)} submissions; their points are in {out}{told}",
+        markup=False,
+        highlight=False,
     )
 
 
