@@ -589,6 +589,16 @@ def seeds(a, b, arm=None, of=lambda d: d.std(ddof=1) / math.sqrt(len(d))):
     return d.mean(), d.mean() - arm * of(d), d.mean() + arm * of(d)
 
 
+def shared(x, c, share=True, mean=True):
+    hot = [[1.0 / (c.count(a) if share else 1) if a == b else 0.0 for b in c] for a in c]
+    both = [F.cross_entropy(y, torch.tensor(hot), reduction="none") for y in (x, x.T)]
+    return (sum(both) / 2).mean().item() if mean else sum(both).mean().item()
+
+
+def lucky(p, k, n, seed, best=lambda x: x.max(axis=1), over=np.mean, draws=2000):
+    return float(over(best(np.random.default_rng(seed).binomial(n, p, (draws, k)) / n)))
+
+
 def two_parts(right, near):
     return [float(np.mean(right.numpy()[some])) for some in (near.numpy(), ~near.numpy())]
 
@@ -598,6 +608,8 @@ RIGHT |= {
     "hw6.block_operations": of_a_block,
     "hw6.ahead": seeds,
     "01.lowest_loss": lowest,
+    "01.shared_loss": shared,
+    "04.expected_best": lucky,
     "02.causal_mask": lambda T: torch.tensor([[j <= i for j in range(T)] for i in range(T)]),
     "02.found": lambda i, t: float(np.mean([(row @ t.T).argmax() == k for k, row in enumerate(i)])),
     "03.recall": recall,
@@ -663,6 +675,39 @@ WRONG |= {
         (lambda c: float(np.mean([1 - 1 / c.count(x) for x in c])), "costs log k"),
         (lambda c: math.log(len(c) / len(set(c))), "expected"),
         (lambda c: [math.log(c.count(x)) for x in c], "shape|number"),
+    ],
+    "01.shared_loss": [
+        (lambda x, c: shared(x, [str(k) for k in range(len(c))]), "InfoNCE as before"),
+        (lambda x, c: shared(x, c, share=False), "sum to 1"),
+        (lambda x, c: shared(x, c, mean=False), "not their sum"),
+        (lambda x, c: shared(x, c) * len(c), "not the sum"),
+        (
+            lambda x, c: F.cross_entropy(
+                x, torch.tensor([[(a == b) / c.count(a) for b in c] for a in c])
+            ),
+            "both ways",
+        ),
+        (
+            lambda x, c: (
+                -sum(
+                    (y.softmax(1) * torch.tensor([[a == b for b in c] for a in c])).sum(1).log()
+                    for y in (x, x.T)
+                ).mean()
+                / 2
+            ),
+            "log of a sum",
+        ),
+        (lambda x, c: shared(-x, c), "first row"),
+    ],
+    "04.expected_best": [
+        (lambda p, k, n, seed: lucky(p, k, n, seed, lambda x: x.mean(axis=1)), "how good they are"),
+        (lambda p, k, n, seed: lucky(p, k, n, seed, lambda x: x.min(axis=1)), "the worst of them"),
+        (lambda p, k, n, seed: lucky(p, k, n, seed, over=np.max), "then the mean"),
+        (lambda p, k, n, seed: 100 * lucky(p, k, n, seed), "not percent"),
+        (lambda p, k, n, seed: n * lucky(p, k, n, seed), "not a number of pictures"),
+        (lambda p, k, n, seed: lucky(p, max(1, k // 4), n, seed), "luck of its own"),
+        (lambda p, k, n, seed: lucky(p, k, n, None), "the second time"),
+        (lambda p, k, n, seed: [lucky(p, k, n, seed)] * 2, "one number"),
     ],
     "02.causal_mask": [
         (lambda T: torch.ones(T, T).tril(-1).bool(), "look at itself"),

@@ -1,8 +1,12 @@
 """Promises of the exercises: right answers are praised, wrong ones get a hint, and the right one
 is never told."""
 
+import re
+from pathlib import Path
+
 import pytest
 
+from miniclip.course.checks import CHECKS
 from miniclip.course.exercises import EXERCISES, answer
 
 
@@ -47,3 +51,12 @@ def test_the_right_answer_is_right_and_another_is_not(capsys, name):
 def test_an_unknown_exercise_is_refused():
     with pytest.raises(ValueError, match="there is no exercise '99.x'; there are 01.guesser"):
         answer("99.x", 1)
+
+
+def test_the_teachers_guide_has_all_answers(capsys):
+    guide = (Path(__file__).parents[1] / "notebooks" / "README.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(\d\d\.[\w-]+)` \| (.+?) \|", guide, re.MULTILINE))
+    assert rows.keys() == EXERCISES.keys() | {name for name in CHECKS if name[0] != "h"}
+    for name in EXERCISES:
+        answer(name, rows[name].replace(",", ""))
+    assert capsys.readouterr().out.count("✓") == len(EXERCISES)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from miniclip.course.checks.cases import random_numbers, unit_vectors
-from miniclip.course.checks.judging import Check
+from miniclip.course.checks.judging import Check, Feedback, as_plain, describe
 
 
 def _mask(T: int, diagonal: int = 0) -> Tensor:
@@ -53,6 +55,87 @@ def _lowest(captions: list[str], value=lambda equal: math.log(equal), mean: bool
     """The mean over pairs of `value` of how many pairs have the same caption."""
     values = [value(captions.count(caption)) for caption in captions]
     return sum(values) / (len(values) if mean else 1)
+
+
+def _shared(
+    logits: Tensor,
+    captions: list[str],
+    divided: bool = True,
+    ways: tuple[float, float] = (0.5, 0.5),
+) -> float:
+    """InfoNCE whose targets are shared evenly among pairs with the same caption; `ways` weighs rows
+    and columns."""
+    same = torch.tensor([[float(one == other) for other in captions] for one in captions])
+    targets = same / same.sum(1, keepdim=True) if divided else same
+    rows, columns = (-(targets * x.log_softmax(1)).sum(1).mean() for x in (logits, logits.T))
+    return (ways[0] * rows + ways[1] * columns).item()
+
+
+def _any_of_them(logits: Tensor, captions: list[str]) -> float:
+    """The loss of a model that may choose any of the equal captions."""
+    same = torch.tensor([[one == other for other in captions] for one in captions])
+    chosen = [(x.softmax(1) * same).sum(1).log().mean() for x in (logits, logits.T)]
+    return -(sum(chosen) / 2).item()
+
+
+def _left_out(logits: Tensor, captions: list[str]) -> float:
+    """InfoNCE in which equal captions are no rivals."""
+    others = torch.tensor([[one == other for other in captions] for one in captions])
+    others.fill_diagonal_(False)
+    right = torch.arange(len(logits))
+    ways = (logits, logits.T)
+    return sum(F.cross_entropy(x.masked_fill(others, -1e9), right) for x in ways).item() / 2
+
+
+def _batches() -> dict[str, tuple]:
+    """Logits and captions of which some are equal."""
+    cases = {
+        "three pairs, two with one caption": (
+            torch.tensor([[2.0, 1.0, 0.0], [0.0, 1.0, 0.5], [1.0, 0.0, 3.0]]),
+            ["a dog", "a dog", "a bus"],
+        )
+    }
+    for B, words in ((4, "abac"), (6, "abcabb"), (3, "abc")):
+        cases[f"{B} pairs"] = (2 * random_numbers(B, B, seed=B), [f"a {word}" for word in words])
+    return cases
+
+
+def expected_best(accuracy: float, prompts: int, pictures: int) -> float:
+    """The mean of the best measured accuracy of so many prompts that are all as good: the best is
+    at most x if all of them are."""
+    hits = np.arange(pictures + 1)
+    choices = np.array([math.comb(pictures, int(k)) for k in hits], float)
+    at_most = (choices * accuracy**hits * (1 - accuracy) ** (pictures - hits)).cumsum()
+    return float((1 - at_most[:-1] ** prompts).sum() / pictures)
+
+
+def _look_at_best(call) -> None:
+    """Judge a mean of chance numbers: near the right one, and the same for the same seed."""
+    for accuracy, prompts, pictures in ((0.6, 20, 50), (0.6, 1, 50), (0.7, 80, 200)):
+        form = f"for accuracy = {accuracy}, prompts = {prompts}, pictures = {pictures}, seed = 0:"
+        given = call(accuracy, prompts, pictures, 0)
+        value, right = as_plain(given), expected_best(accuracy, prompts, pictures)
+        if not isinstance(value, np.ndarray) or value.shape != ():
+            raise Feedback(f"{form} expected one number, yours gives {describe(given)[:60]}.")
+        value = float(value)
+        if not abs(value - right) <= 0.008:  # NaN is no answer either
+            hint = _hint_of_best(value, right, accuracy, pictures)
+            raise Feedback(f"{form} expected about {right:.3f}, yours gives {value:.3f}. {hint}")
+        if abs(float(call(accuracy, prompts, pictures, 0)) - value) > 1e-12:
+            raise Feedback(f"{form} the same seed gives another number the second time.")
+
+
+def _hint_of_best(value: float, right: float, accuracy: float, pictures: int) -> str:
+    if value > 1.5:
+        near = abs(value - pictures * right) < 0.02 * pictures
+        return "Hint: give a share" + (", not a number of pictures." if near else ", not percent.")
+    if abs(value - accuracy) < 0.005:
+        return "Hint: that is how good they are; which of them would you have reported?"
+    if value < accuracy:
+        return "Hint: that looks like the worst of them."
+    if not value < right:
+        return "Hint: the best of the prompts, in each repetition; then the mean of these."
+    return "Hint: are all prompts asked, each with luck of its own, in each repetition?"
 
 
 def _recall(images: Tensor, texts: Tensor, owner: Tensor, k: int, skip: int = 0) -> float:
@@ -194,6 +277,36 @@ NOTEBOOKS = {
             ],
         },
     ),
+    "01.shared_loss": Check(
+        form="shared_loss(logits, captions)",
+        gives="InfoNCE, both ways, with the target shared evenly among equal captions",
+        right=_shared,
+        cases=_batches,
+        mistakes={
+            "that is InfoNCE as before: each caption is right for its own picture alone": [
+                lambda logits, captions: _shared(logits, list(range(len(logits))))
+            ],
+            "the targets of a row have to sum to 1: among k equal captions each has 1/k": [
+                lambda logits, captions: _shared(logits, captions, divided=False)
+            ],
+            "both ways: from pictures to captions, and from captions to pictures": [
+                lambda logits, captions: _shared(logits, captions, ways=(1, 0)),
+                lambda logits, captions: _shared(logits, captions, ways=(0, 1)),
+            ],
+            "the mean of the two ways, not their sum": [
+                lambda logits, captions: _shared(logits, captions, ways=(1, 1))
+            ],
+            "that lets a picture choose any of its captions (the log of a sum); asked for is the "
+            "target shared among them": [_any_of_them],
+            "you leave equal captions out of the row; they are right answers, not missing ones": [
+                _left_out
+            ],
+            "the mean over the pairs, not the sum": [
+                lambda logits, captions: len(logits) * _shared(logits, captions)
+            ],
+        },
+        hint="write down the targets of the first row: two of three are 1/2",
+    ),
     "02.causal_mask": Check(
         form="causal_mask(T)",
         gives="a bool tensor (T, T), True where the row's token may look at the column's",
@@ -279,6 +392,11 @@ NOTEBOOKS = {
                 lambda wins, losses: 2 * _tail(wins, losses, min(wins, losses))
             ],
         },
+    ),
+    "04.expected_best": Check(
+        form="expected_best(accuracy, prompts, pictures, seed)",
+        gives="the mean over repetitions of the best accuracy that was measured, from 0 to 1",
+        look=_look_at_best,
     ),
     "05.ridge": Check(
         form="ridge(x, y, strength)",
