@@ -707,6 +707,7 @@ WRONG |= {
         (lambda p, k, n, seed: n * lucky(p, k, n, seed), "not a number of pictures"),
         (lambda p, k, n, seed: lucky(p, max(1, k // 4), n, seed), "luck of its own"),
         (lambda p, k, n, seed: lucky(p, k, n, None), "the second time"),
+        (lambda p, k, n, seed: lucky(p, k, n, seed) + 0.012, "more often"),
         (lambda p, k, n, seed: [lucky(p, k, n, seed)] * 2, "one number"),
     ],
     "02.causal_mask": [

@@ -69,8 +69,10 @@ def test_the_first_cell_fetches_only_what_is_missing(folder, installed, monkeypa
         assert ran == []
         return
     clone, install = ran
-    assert clone.endswith("--branch autumn https://github.com/ada/my.clip /content/miniclip")
-    assert install.startswith("pip install -q --no-deps -e /content/miniclip anywidget==")
+    assert clone.endswith("--branch autumn https://github.com/ada/my.clip /content/miniclip-course")
+    assert install.startswith("pip install -q --no-deps -e /content/miniclip-course anywidget==")
+    place = clone.split()[-1].rpartition("/")[2]
+    assert not place.isidentifier()  # else it would be found in the place of the package
     assert "ipywidgets" not in install and "torch" not in install  # Colab's own are kept
 
 

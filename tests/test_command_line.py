@@ -22,7 +22,7 @@ from miniclip.checkpoint import read
 from miniclip.data import load, picturebook
 from miniclip.released import HUB_MODELS, SHIPPED_MODELS
 from miniclip.tools.cli import app, main, training
-from miniclip.tools.cli.options import make_recipe
+from miniclip.tools.cli.options import make_recipe, read_recipe
 from miniclip.tools.cli.report import models_tables
 from miniclip.training.recipe import Recipe
 
@@ -233,6 +233,21 @@ def test_options_replace_what_a_recipe_has():
     pace = make_recipe(Recipe(), {"lr": 2e-3})
     assert pace.muon_lr == pytest.approx(2 * Recipe().muon_lr)
     assert make_recipe(Recipe(), {"lr": 2e-3, "muon_lr": 1e-4}).muon_lr == 1e-4
+
+
+def test_a_recipe_can_be_read_from_choices():
+    found = read_recipe(["lr=0.002", "captions_per_image=3", "flip=true", "optimizer=adamw"])
+    assert found == Recipe(
+        lr=0.002, muon_lr=0.006, captions_per_image=3, flip=True, optimizer="adamw"
+    )
+    for choice, words in (
+        ("speed=2", "'speed=2' is no choice of the recipe"),
+        ("betas=0.9", "no choice"),
+        ("lr=fast", "lr cannot be 'fast'"),
+        ("flip=perhaps", "flip cannot be 'perhaps'"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            read_recipe([choice])
 
 
 def test_what_is_set_on_the_command_line_is_what_the_training_gets(tmp_path):

@@ -8,7 +8,15 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from miniclip import World
 from miniclip.course import speed_run as contest
-from miniclip.course.speed_run import BUDGET, THINGS, operations, read_entry, speed_run
+from miniclip.course.speed_run import (
+    BUDGET,
+    THINGS,
+    SpeedRun,
+    final_run,
+    operations,
+    read_entry,
+    speed_run,
+)
 from miniclip.training.clip import train
 
 SMALL = {
@@ -41,9 +49,17 @@ def test_an_entry_names_only_what_it_changes():
         ({"world": {"artists": "unseen"}}, "'artists' cannot be chosen in world"),
         ({"world": {"nouns": ("dog",)}}, "'nouns' cannot be chosen in world"),
         ({"recipe": {"seed": 7}}, "'seed' cannot be chosen in recipe"),
-        ({"config": {"vision_width": 100_000}}, "vision_width is at most 512 here"),
-        ({"captions": {"chatter": 10**9}}, "chatter is at most 16 here"),
-        ({"config": {"patch_size": 2}}, "patches have 4 pixels or more"),
+        ({"config": {"vision_width": 100_000}}, "vision_width is between 16 and 512 here"),
+        ({"captions": {"chatter": 10**9}}, "chatter is between 0 and 16 here"),
+        ({"config": {"patch_size": 2}}, "patch_size is between 4 and 64 here"),
+        ({"config": {"vision_heads": 32}}, "vision_heads is between 1 and 8 here"),
+        ({"recipe": {"batch_size": 2}}, "batch_size is between 16 and 256 here"),
+        (
+            {"recipe": {"batch_size": float("nan")}},
+            "256 here, not nan",
+        ),
+        ({"recipe": {"lr": float("nan")}}, "lr is between"),
+        ({"world": {"styles": dict.fromkeys(range(1000), 0)}}, "styles has 1000 parts"),
         ({"recipe": {"loss": print}}, "the loss goes by its name"),
         ({"recipe": {"optimizer": "sgd"}}, "optimizer is muon or adamw"),
         ({"config": {"image_size": 33}}, "patches must tile the picture"),
@@ -57,7 +73,7 @@ def test_what_is_no_entry_gets_a_sentence(entry, sentence):
 def test_a_step_that_is_too_large_is_refused_before_it_is_made():
     large = {"vision_width": 512, "vision_layers": 12, "image_size": 64, "patch_size": 4}
     with pytest.raises(ValueError, match="one step would take the whole budget"):
-        operations({"config": large, "recipe": {"batch_size": 512}})
+        operations({"config": large, "recipe": {"batch_size": 256}})
 
 
 def test_operations_are_those_of_the_training(data):
@@ -75,6 +91,34 @@ def test_operations_are_those_of_the_training(data):
 def data():
     world = read_entry(SMALL)[3]
     return contest.picturebook(200, 0, 32, world, progress=False)
+
+
+def test_the_last_word_is_the_mean_of_its_seeds_and_their_interval(monkeypatch):
+    right = {4: 0.60, 7: 0.66, 9: 0.63}
+    asked = []
+
+    def run(entry, seed, tests, limit):
+        asked.append((entry, seed))
+        return SpeedRun(right[seed], (0.5, 0.7), 25_000, 2e7, 15.0)
+
+    monkeypatch.setattr(contest, "_in_a_process", run)
+    found = final_run(SMALL, [4, 7, 9])
+    assert asked == [(SMALL, seed) for seed in right]
+    arm = 4.303 * 0.03 / 3**0.5
+    assert found.accuracy == pytest.approx(0.63)
+    assert found.interval == pytest.approx((0.63 - arm, 0.63 + arm))
+    assert final_run(SMALL, [7]).interval == (0.5, 0.7)
+    with pytest.raises(ValueError, match="an entry has no part"):
+        final_run({"model": {}}, [4])
+
+
+@pytest.mark.slow
+def test_a_strange_entry_stops_only_its_own_process():
+    steep = {**SMALL, "recipe": {"batch_size": 32, "lr": 1e9, "muon_lr": 1e9}}
+    with pytest.raises(ValueError, match="the training broke off: "):
+        final_run(steep, [1], tests=20)
+    with pytest.raises(ValueError, match="the training was stopped after 0.5 seconds"):
+        final_run(SMALL, [1], tests=20, limit=0.5)
 
 
 @pytest.mark.slow
@@ -103,6 +147,6 @@ def test_the_seed_decides_pictures_and_training(monkeypatch, data):
 
     monkeypatch.setattr(contest, "picturebook", drawing)
     monkeypatch.setattr(contest, "_train", training)
-    monkeypatch.setattr(contest, "operations", lambda entry, data: 1e7)
+    monkeypatch.setattr(contest, "operations", lambda entry: 1e7)
     speed_run(SMALL, seed=7, progress=False, tests=20)
     assert drawn == trained == [7]

@@ -54,21 +54,23 @@ def add_colab(address: str, branch: str = "main", folder: Path = NOTEBOOKS) -> l
         title = notebook.cells[0]
         link = f"https://colab.research.google.com/github/{found[1]}/blob/{branch}"
         text = "\n".join(line for line in title.source.split("\n") if not line.startswith(BADGE))
-        heading, rest = text.split("\n", 1)
+        heading, _, rest = text.partition("\n")
         title.source = f"{heading}\n{BADGE}({link}/notebooks/{path.name})\n{rest}"
         nbformat.write(notebook, path)
     return paths
 
 
 def _fetching(repository: str, branch: str) -> str:
-    """Cells of a notebook may hold commands for the shell (!) and for pip."""
+    """Cells of a notebook may hold commands for the shell (!) and for pip. The folder must not be
+    called miniclip: from the folder above, Python would take it for the package."""
     missing = " ".join(f"{name}=={metadata.version(name)}" for name in MISSING)
+    place, address = "/content/miniclip-course", f"https://github.com/{repository}"
     return f"""{START}
 import importlib.util, sys
 if importlib.util.find_spec("miniclip") is None:
-    !git clone -q --depth 1 --branch {branch} https://github.com/{repository} /content/miniclip
-    %pip install -q --no-deps -e /content/miniclip {missing}
-    sys.path.insert(0, "/content/miniclip")
+    !git clone -q --depth 1 --branch {branch} {address} {place}
+    %pip install -q --no-deps -e {place} {missing}
+    sys.path.insert(0, "{place}")
 {END}"""
 
 

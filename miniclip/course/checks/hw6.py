@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
+from miniclip.course.checks import cases
 from miniclip.course.checks.cases import secret_seed
 from miniclip.course.checks.judging import Check
-from miniclip.evaluation.benchmarks import TEST_SEED
+from miniclip.course.speed_run import STUDENT, SpeedRun, final_run, speed_run
 
-# Student's t: how many standard errors are 95 %, for so many numbers.
-STUDENT = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 7: 2.447, 8: 2.365}
+SEEDS = 3  # trainings of each entry by the grader
 
 
 def _block(
@@ -136,10 +138,10 @@ HW6 = {
 }
 
 
-def last_word() -> dict:
-    """With what `speed_run` is called at the end: while students try it out with nothing, by the
-    grader with a seed and pictures that nobody could choose by."""
-    luck = secret_seed(0) % 100_000
-    if not luck:
-        return {}
-    return {"seed": luck, "artists": "unseen", "test_seed": TEST_SEED + luck, "tests": 800}
+def last_word(entry: Mapping) -> SpeedRun:
+    """The result that gives the points: while students try it out one training, tested on the
+    artist for choosing; by the grader several, with seeds and pictures that nobody could choose
+    by."""
+    if not cases.SECRET:
+        return speed_run(entry)
+    return final_run(entry, [secret_seed(number) % 100_000 for number in range(SEEDS)])

@@ -126,6 +126,8 @@ def _look_at_best(call) -> None:
 
 
 def _hint_of_best(value: float, right: float, accuracy: float, pictures: int) -> str:
+    if abs(value - right) < 0.02:
+        return "Hint: that is close; repeat it more often, 2,000 times or so."
     if value > 1.5:
         near = abs(value - pictures * right) < 0.02 * pictures
         return "Hint: give a share" + (", not a number of pictures." if near else ", not percent.")

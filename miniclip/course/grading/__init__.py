@@ -129,11 +129,11 @@ def grade(
             name = path.stem if path.parent == folder else name
             start = partial(Session, package, timeout, memory, hidden)
             grades.append(_grade_one(name, path, originals, start))
+            if out is not None:  # what there is so far, whatever comes
+                write_csv(grades, out)
             if fingerprint(package) != copied:  # the next one gets a new copy
                 copy_package(package)
             if fingerprint(PACKAGE, solutions) != before:
-                if out is not None:
-                    write_csv(grades, out)
                 raise RuntimeError(
                     f"while {name} was graded, files of the package or of the solutions changed;"
                     " install it again before you go on, and look at that submission; the grades up"
@@ -147,7 +147,6 @@ def grade(
                     sep="; ",
                 )
     if out is not None:
-        write_csv(grades, out)
         write_leaderboard(grades, Path(out).with_name("leaderboard.csv"))
     return grades
 
@@ -184,8 +183,8 @@ def write_csv(grades: list[Grade], out: str | Path) -> None:
 
 
 def write_leaderboard(grades: list[Grade], out: str | Path) -> None:
-    """Write the entries to the speed run, the best first. Who lies within the interval of the one
-    above is not shown to be worse. Without entries nothing is written."""
+    """Write the entries to the speed run, the best first, each with the mean of its trainings and
+    an interval over their seeds. Without entries nothing is written."""
     entries = [one for one in grades if one.record is not None]
     if not entries:
         return

@@ -56,7 +56,7 @@ def bars(
     shown = order[:top] + [item for item in order[top:] if item[0] == right]
     for label, value in shown:
         ink, width = INK["right"] if label == right else INK["image"], _width(value)
-        start = _width((before or values).get(label, 0.0))
+        start = _width((values if before is None else before).get(label, 0.0))
         moves = (
             "" if start == width else f"animation: 0.4s ease-out miniclip-bar; --from: {start}; "
         )
@@ -67,7 +67,7 @@ def bars(
             f' style="padding: 2px 8px">{value:.0%}</td></tr>'
         )
     table = f'<table style="font-size: 15px; border-collapse: collapse">{"".join(rows)}</table>'
-    return MOVING + table if before else table
+    return table if before is None else MOVING + table
 
 
 def _width(value: float) -> str:

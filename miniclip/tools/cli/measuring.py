@@ -14,8 +14,9 @@ from rich.table import Table
 
 from miniclip.device import cpu_has_bf16
 from miniclip.tools import bench as measure
-from miniclip.tools.cli.options import AsJson, console
+from miniclip.tools.cli.options import AsJson, console, read_recipe
 from miniclip.tools.cli.report import make_table
+from miniclip.training.recipe import Recipe
 
 
 class Bench(str, Enum):
@@ -55,6 +56,12 @@ def bench(
         str | None,
         typer.Option(help="Learning: fp32 or bf16; by default bf16 on a CPU that is made for it."),
     ] = None,
+    recipe: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Learning: a choice of the recipe, such as lr=0.002; can be given several times."
+        ),
+    ] = None,
     memory: Annotated[
         bool, typer.Option(help="Training: measure peak memory too, a process for each model.")
     ] = True,
@@ -78,7 +85,7 @@ def bench(
         elif what in (Bench.training, Bench.inference):
             found = _speed(what, preset, batch_size, rounds, memory and what is Bench.training)
         elif what is Bench.learning:
-            found = _learning(minutes, precision)
+            found = _learning(minutes, precision, read_recipe(recipe or []))
         else:
             found = {Bench.data: _data, Bench.answers: _answers}[what]()
         result[what.value], table = found
@@ -134,9 +141,9 @@ def _speed_on_gpu(
     return {name: asdict(speed) for name, speed in speeds.items()}, make_table(title, heads, rows)
 
 
-def _learning(minutes: float, precision: str | None) -> tuple[dict, Table]:
+def _learning(minutes: float, precision: str | None, recipe: Recipe) -> tuple[dict, Table]:
     precision = precision or ("bf16" if cpu_has_bf16() else "fp32")
-    learned = measure.time_to_learn(minutes, precision=precision)
+    learned = measure.time_to_learn(minutes, precision=precision, recipe=recipe)
     shares = ("object", "color", "place", "unseen")
     rows = [
         (f"{row['seen']:,}", f"{row['minutes']:.2f}", *(f"{row[name]:.0%}" for name in shares))

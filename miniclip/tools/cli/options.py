@@ -118,6 +118,26 @@ def make_recipe(base: Recipe, given: dict) -> Recipe:
     return replace(base, **given)
 
 
+def read_recipe(choices: list[str]) -> Recipe:
+    """A recipe from lines such as "lr=0.002" or "flip=true".
+
+    Raises:
+        ValueError: for a choice that there is not, or a value that it cannot have.
+    """
+    kinds, given = {field.name: type(field.default) for field in fields(Recipe)}, {}
+    for choice in choices:
+        name, _, value = choice.partition("=")
+        kind = kinds.get(name.strip())
+        if kind not in (int, float, bool, str):
+            raise ValueError(f"'{choice}' is no choice of the recipe; write lr=0.002, for example")
+        try:
+            read = {"true": True, "false": False}[value.lower()] if kind is bool else kind(value)
+        except (KeyError, ValueError):
+            raise ValueError(f"{name} cannot be '{value}'") from None
+        given[name.strip()] = read
+    return make_recipe(Recipe(), given)
+
+
 def _arguments_in(docstring: str) -> dict[str, str]:
     """The texts of the section `Args` of a docstring, by the name of the argument."""
     section = docstring.split("Args:\n")[1].split("Raises:")[0]
