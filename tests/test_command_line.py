@@ -19,10 +19,10 @@ from typer.testing import CliRunner
 
 import miniclip
 from miniclip.checkpoint import read
-from miniclip.data import load, picturebook
+from miniclip.data import CaptionStyle, load, picturebook
 from miniclip.released import HUB_MODELS, SHIPPED_MODELS
 from miniclip.tools.cli import app, main, training
-from miniclip.tools.cli.options import make_recipe, read_recipe
+from miniclip.tools.cli.options import make_recipe, read_captions, read_recipe
 from miniclip.tools.cli.report import models_tables
 from miniclip.training.recipe import Recipe
 
@@ -241,13 +241,16 @@ def test_a_recipe_can_be_read_from_choices():
         lr=0.002, muon_lr=0.006, captions_per_image=3, flip=True, optimizer="adamw"
     )
     for choice, words in (
-        ("speed=2", "'speed=2' is no choice of the recipe"),
-        ("betas=0.9", "no choice"),
+        ("speed=2", "'speed=2' cannot be chosen; write NAME=VALUE, with one of batch_size,"),
+        ("betas=0.9", "'betas=0.9' cannot be chosen"),
         ("lr=fast", "lr cannot be 'fast'"),
         ("flip=perhaps", "flip cannot be 'perhaps'"),
     ):
         with pytest.raises(ValueError, match=words):
             read_recipe([choice])
+    assert read_captions(["color=0", "chatter=4"]) == CaptionStyle(color=0.0, chatter=4)
+    with pytest.raises(ValueError, match="'hue=1' cannot be chosen; .* mention, color"):
+        read_captions(["hue=1"])
 
 
 def test_what_is_set_on_the_command_line_is_what_the_training_gets(tmp_path):

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -30,6 +31,9 @@ from miniclip.training.batches import Batches
 from miniclip.training.clip import train
 from miniclip.training.recipe import Recipe
 from miniclip.training.timing import random_batch, seconds_of, training_step
+
+if TYPE_CHECKING:
+    from miniclip.data import CaptionStyle
 
 STATUS = Path("/proc/self/status")
 
@@ -237,6 +241,7 @@ def time_to_learn(
     pictures: int = 20_000,
     precision: str | None = None,
     recipe: Recipe | None = None,
+    captions: CaptionStyle | None = None,
 ) -> dict:
     """Train `nano` on the starter world by six artists, and watch how well it names the same forty
     things by artists that it never saw.
@@ -246,6 +251,7 @@ def time_to_learn(
         pictures: to draw for it.
         precision: as for `train`.
         recipe: how to train; by default as `train` does.
+        captions: what captions say; by default as in `picturebook`.
     Returns:
         "rows": a list of {"seen", "minutes", "object", "color", "place", "unseen", ...}, the last
         being the accuracy on 600 pictures by unseen artists, the others on 300 by those trained
@@ -253,11 +259,12 @@ def time_to_learn(
         included, until "unseen" reached `RECORD` (None if it did not); "data_share": the share of
         a step that was spent making its batch.
     """
-    from miniclip.data import World, picturebook
+    from miniclip.data import CaptionStyle, World, picturebook
     from miniclip.evaluation.benchmarks import CHOICE_SEED, ask, single_objects
 
     recipe, started = recipe or Recipe(), time.perf_counter()
-    data = picturebook(pictures, size=48, world=World.starter(artists="trained"))
+    world = World.starter(artists="trained")
+    data = picturebook(pictures, size=48, world=world, captions=captions or CaptionStyle())
     drawing = (time.perf_counter() - started) / 60
     seen = single_objects(World.starter(artists="trained"), 300, 48, CHOICE_SEED)
     unseen = single_objects(World.starter(artists="unseen"), 600, 48, CHOICE_SEED)

@@ -12,9 +12,10 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from miniclip.data import CaptionStyle
 from miniclip.device import cpu_has_bf16
 from miniclip.tools import bench as measure
-from miniclip.tools.cli.options import AsJson, console, read_recipe
+from miniclip.tools.cli.options import AsJson, console, read_captions, read_recipe
 from miniclip.tools.cli.report import make_table
 from miniclip.training.recipe import Recipe
 
@@ -62,6 +63,10 @@ def bench(
             help="Learning: a choice of the recipe, such as lr=0.002; can be given several times."
         ),
     ] = None,
+    captions: Annotated[
+        list[str] | None,
+        typer.Option(help="Learning: what captions say, such as color=0; likewise."),
+    ] = None,
     memory: Annotated[
         bool, typer.Option(help="Training: measure peak memory too, a process for each model.")
     ] = True,
@@ -85,7 +90,8 @@ def bench(
         elif what in (Bench.training, Bench.inference):
             found = _speed(what, preset, batch_size, rounds, memory and what is Bench.training)
         elif what is Bench.learning:
-            found = _learning(minutes, precision, read_recipe(recipe or []))
+            chosen = read_recipe(recipe or []), read_captions(captions or [])
+            found = _learning(minutes, precision, *chosen)
         else:
             found = {Bench.data: _data, Bench.answers: _answers}[what]()
         result[what.value], table = found
@@ -141,9 +147,12 @@ def _speed_on_gpu(
     return {name: asdict(speed) for name, speed in speeds.items()}, make_table(title, heads, rows)
 
 
-def _learning(minutes: float, precision: str | None, recipe: Recipe) -> tuple[dict, Table]:
+def _learning(
+    minutes: float, precision: str | None, recipe: Recipe, captions: CaptionStyle
+) -> tuple[dict, Table]:
     precision = precision or ("bf16" if cpu_has_bf16() else "fp32")
-    learned = measure.time_to_learn(minutes, precision=precision, recipe=recipe)
+    how = {"precision": precision, "recipe": recipe, "captions": captions}
+    learned = measure.time_to_learn(minutes, **how)
     shares = ("object", "color", "place", "unseen")
     rows = [
         (f"{row['seen']:,}", f"{row['minutes']:.2f}", *(f"{row[name]:.0%}" for name in shares))

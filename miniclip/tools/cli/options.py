@@ -13,7 +13,7 @@ from typing import Annotated, get_args, get_type_hints
 import typer
 from rich.console import Console
 
-from miniclip.data import CaptionedImages, World
+from miniclip.data import CaptionedImages, CaptionStyle, World
 from miniclip.data.world.artists import GROUPS
 from miniclip.training.recipe import Recipe
 
@@ -124,18 +124,33 @@ def read_recipe(choices: list[str]) -> Recipe:
     Raises:
         ValueError: for a choice that there is not, or a value that it cannot have.
     """
-    kinds, given = {field.name: type(field.default) for field in fields(Recipe)}, {}
+    return make_recipe(Recipe(), _read_choices(Recipe, choices))
+
+
+def read_captions(choices: list[str]) -> CaptionStyle:
+    """What captions say, from lines such as "color=0".
+
+    Raises:
+        ValueError: for a choice that there is not, or a value that it cannot have.
+    """
+    return CaptionStyle(**_read_choices(CaptionStyle, choices))
+
+
+def _read_choices(of: type, choices: list[str]) -> dict:
+    """Values for fields of a class, each read as its default is."""
+    kinds, given = {field.name: type(field.default) for field in fields(of)}, {}
     for choice in choices:
         name, _, value = choice.partition("=")
         kind = kinds.get(name.strip())
         if kind not in (int, float, bool, str):
-            raise ValueError(f"'{choice}' is no choice of the recipe; write lr=0.002, for example")
+            names = ", ".join(name for name, kind in kinds.items() if kind is not tuple)
+            raise ValueError(f"'{choice}' cannot be chosen; write NAME=VALUE, with one of {names}")
         try:
             read = {"true": True, "false": False}[value.lower()] if kind is bool else kind(value)
         except (KeyError, ValueError):
             raise ValueError(f"{name} cannot be '{value}'") from None
         given[name.strip()] = read
-    return make_recipe(Recipe(), given)
+    return given
 
 
 def _arguments_in(docstring: str) -> dict[str, str]:
