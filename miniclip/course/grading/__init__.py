@@ -59,7 +59,8 @@ __all__ = [
 @dataclass
 class Grade:
     """A graded submission: the student, the assignment, the points of each check, the points that a
-    reader has to give, sentences about what went wrong, and what its entry to a contest came to."""
+    reader has to give, sentences about what went wrong, and the result of an entry to the speed
+    run."""
 
     name: str
     assignment: str = ""
