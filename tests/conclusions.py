@@ -345,11 +345,11 @@ CONCLUSIONS = {
         ),
         "chatter costs two objectives two to three times the pictures, two fewer": lambda o: (
             all(
-                2 < o(13, f"over those without(?s:.*?){name} ") < 3.3
+                2 < o(14, f"over those without(?s:.*?){name} ") < 3.3
                 for name in ("contrast of bags", "language model")
             )
             and all(
-                1.4 < o(13, f"over those without(?s:.*?){name} ") < 1.7
+                1.4 < o(14, f"over those without(?s:.*?){name} ") < 1.7
                 for name in ("contrast  ", "bag of words")
             )
         ),
@@ -361,52 +361,52 @@ CONCLUSIONS = {
             > o(11, "transformer .*?caption: cosine") + 0.1
         ),
         "the first step of the paper is here": lambda o: (
-            o(13, "no chatter(?s:.*?)language model .*?pictures,", 1) > 1.1
-            and o(13, "16 words(?s:.*?)language model .*?pictures,", 1) > 1.5
+            o(14, "no chatter(?s:.*?)language model .*?pictures,", 1) > 1.1
+            and o(14, "16 words(?s:.*?)language model .*?pictures,", 1) > 1.5
         ),
         "the second is not": lambda o: (
-            o(13, "no chatter(?s:.*?)contrast of bags .*?pictures,", 1) > 1.1
-            and o(13, "16 words(?s:.*?)contrast of bags .*?pictures,", 1) > 2
+            o(14, "no chatter(?s:.*?)contrast of bags .*?pictures,", 1) > 1.1
+            and o(14, "16 words(?s:.*?)contrast of bags .*?pictures,", 1) > 2
         ),
         "four words of chatter change the ratios hardly": lambda o: all(
             abs(
-                o(13, f"no chatter(?s:.*?){name} .*?pictures,")
-                - o(13, f"4 words(?s:.*?){name} .*?pictures,")
+                o(14, f"no chatter(?s:.*?){name} .*?pictures,")
+                - o(14, f"4 words(?s:.*?){name} .*?pictures,")
             )
             < 0.5
             for name in ("contrast  ", "contrast of bags", "language model")
         ),
         "more captions to choose among: the ratios fall, and it could be luck": lambda o: (
-            o(15, "16 captions(?s:.*?)contrast  .*?pictures,")
-            > o(15, r"\n256 captions(?s:.*?)contrast  .*?pictures,")
+            o(16, "16 captions(?s:.*?)contrast  .*?pictures,")
+            > o(16, r"\n256 captions(?s:.*?)contrast  .*?pictures,")
             > 1.3
-            and o(15, "16 captions(?s:.*?)contrast of bags .*?pictures,")
-            > o(15, r"\n256 captions(?s:.*?)contrast of bags .*?pictures,")
+            and o(16, "16 captions(?s:.*?)contrast of bags .*?pictures,")
+            > o(16, r"\n256 captions(?s:.*?)contrast of bags .*?pictures,")
             > 2
-            and o(15, "over that(?s:.*?)contrast  ", 1) < 1
-            and o(15, "over that(?s:.*?)contrast  ", 2) > 1
-            and o(15, "over that(?s:.*?)contrast of bags", 1) < 1
+            and o(16, "over that(?s:.*?)contrast  ", 1) < 1
+            and o(16, "over that(?s:.*?)contrast  ", 2) > 1
+            and o(16, "over that(?s:.*?)contrast of bags", 1) < 1
         ),
         "in larger batches the bag of words loses more than the contrast": lambda o: (
-            o(15, r"\n256 captions(?s:.*?)bag of words")
-            / o(15, r"\n64 captions(?s:.*?)bag of words")
+            o(16, r"\n256 captions(?s:.*?)bag of words")
+            / o(16, r"\n64 captions(?s:.*?)bag of words")
             > 1.3
-            > o(15, r"\n256 captions(?s:.*?)contrast  ") / o(15, r"\n64 captions(?s:.*?)contrast  ")
+            > o(16, r"\n256 captions(?s:.*?)contrast  ") / o(16, r"\n64 captions(?s:.*?)contrast  ")
             > 1.1
         ),
         "the language model costs the most time": lambda o: (
-            o(16, "plain .*?language model") > 1.2 * o(16, "plain .*?contrast")
-            and o(16, "16 words .*?language model") > 1.4 * o(16, "16 words .*?contrast")
+            o(17, "plain .*?language model") > 1.2 * o(17, "plain .*?contrast")
+            and o(17, "16 words .*?language model") > 1.4 * o(17, "16 words .*?contrast")
         ),
         "a picture tells nothing about chatter": lambda o: (
-            abs(o(19, "chatter .*?one:") - o(19, "chatter .*?one:", 1)) < 0.03
+            abs(o(20, "chatter .*?one:") - o(20, "chatter .*?one:", 1)) < 0.03
         ),
         "it tells two to four nats about what can be seen": lambda o: all(
-            1.8 < o(19, f"{kind} .*?one:", 1) - o(19, f"{kind} .*?one:") < 4.6
+            1.8 < o(20, f"{kind} .*?one:", 1) - o(20, f"{kind} .*?one:") < 4.6
             for kind in ("things", "colours", "places")
         ),
         "four fifths of the loss are for the chatter": lambda o: (
-            0.75 < 16 * o(19, "chatter .*?one:") / 101 < 0.85
+            0.75 < 16 * o(20, "chatter .*?one:") / 101 < 0.85
         ),
     },
     "07-robustness": {

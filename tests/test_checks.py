@@ -160,7 +160,7 @@ RIGHT = {
         if (a.std(0) > 0).all()
         else tuple((x - a.mean(0)) / np.where(a.std(0) > 0, a.std(0), 1) for x in (a, b))
     ),
-    "hw3.ranked": pairs_won,
+    "hw3.auc": pairs_won,
     "hw3.gradient": softmax,
     "hw3.average": blend,
     "hw4.make_test": scenes,
@@ -414,7 +414,7 @@ WRONG = {
             "train is no longer",
         ),
     ],
-    "hw3.ranked": [
+    "hw3.auc": [
         (lambda s, p: np.mean((s > 0.5) == p), "no threshold"),
         (lambda s, p: pairs_won(s, p, 0.0), "count half"),
         (lambda s, p: pairs_won(s, p, 1.0), "count half"),

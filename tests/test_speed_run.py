@@ -54,10 +54,7 @@ def test_an_entry_names_only_what_it_changes():
         ({"config": {"patch_size": 2}}, "patch_size is between 4 and 64 here"),
         ({"config": {"vision_heads": 32}}, "vision_heads is between 1 and 8 here"),
         ({"recipe": {"batch_size": 2}}, "batch_size is between 16 and 256 here"),
-        (
-            {"recipe": {"batch_size": float("nan")}},
-            "256 here, not nan",
-        ),
+        ({"recipe": {"batch_size": float("nan")}}, "256 here, not nan"),
         ({"recipe": {"lr": float("nan")}}, "lr is between"),
         ({"world": {"styles": dict.fromkeys(range(1000), 0)}}, "styles has 1000 parts"),
         ({"recipe": {"loss": print}}, "the loss goes by its name"),
@@ -82,9 +79,9 @@ def test_operations_are_those_of_the_training(data):
     with FlopCounterMode(display=False) as counter:
         train(data, config, seen=384, recipe=recipe, device="cpu", precision="fp32", progress=False)
     counted = counter.get_total_flops() / 384
-    assert operations(SMALL, data) == pytest.approx(counted, rel=0.02)
+    assert operations(SMALL) == pytest.approx(counted, rel=0.02)
     longer = {**SMALL, "config": SMALL["config"] | {"vision_layers": 2}}
-    assert operations(longer, data) > 1.05 * operations(SMALL, data)
+    assert operations(longer) > 1.05 * operations(SMALL)
 
 
 @pytest.fixture(scope="module")

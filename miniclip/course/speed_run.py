@@ -1,8 +1,8 @@
 """The speed run of homework 6: whose settings teach a small CLIP most with a fixed number of
 operations?
 
-Multiplications and additions are counted instead of seconds, so that the contest is the same on
-every machine. The test is eight things by artists whom no training has seen.
+Multiplications and additions (FLOPs) are counted instead of seconds, so that the contest is the
+same on every machine. The test is eight things by artists whom no training has seen.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from functools import cache, partial
+from functools import cache
 
 import numpy as np
 import torch
@@ -133,14 +133,13 @@ def _check(part: str, kind: type, chosen: Mapping) -> None:
             raise ValueError(f"{name} is between {low} and {high} here, not {value}")
 
 
-def operations(entry: Mapping, data: CaptionedImages | None = None) -> float:
-    """Multiplications and additions of training on one picture: forward, backward and optimizer,
-    counted by PyTorch along four steps. Only products of matrices and convolutions are counted; the
-    rest is small beside them.
+def operations(entry: Mapping) -> float:
+    """Multiplications and additions (FLOPs) of training on one picture: forward, backward and
+    optimizer, counted by PyTorch along four steps. Only products of matrices and convolutions are
+    counted; the rest is small beside them.
 
     Args:
         entry: the settings, see `read_entry`.
-        data: what it learns from; by default 256 pictures are drawn.
     Raises:
         ValueError: for settings that there are not, or where the budget is not enough for one step.
     """
@@ -152,7 +151,7 @@ def operations(entry: Mapping, data: CaptionedImages | None = None) -> float:
     # A step goes forward once, and backward for twice as much.
     if 3 * counter.get_total_flops() * recipe.batch_size > BUDGET:
         raise ValueError("one step would take the whole budget; choose a smaller model or batch")
-    data = data or picturebook(256, 0, 64, world, captions, progress=False)
+    data = picturebook(256, 0, 64, world, captions, progress=False)
     seen = 4 * recipe.batch_size
     with FlopCounterMode(display=False) as counter:
         _train(data, config, recipe, seen, progress=False)
@@ -254,8 +253,8 @@ def _main() -> None:
 
         resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))  # macOS does not enforce it
     asked = ast.literal_eval(sys.stdin.read())
-    run = partial(speed_run, asked["entry"], asked["seed"], "unseen", progress=False)
-    found = run(test_seed=CHOICE_SEED + 1 + asked["seed"], tests=asked["tests"])
+    seed, test_seed = asked["seed"], CHOICE_SEED + 1 + asked["seed"]
+    found = speed_run(asked["entry"], seed, "unseen", test_seed, asked["tests"], progress=False)
     print(json.dumps(asdict(found)))
 
 

@@ -61,8 +61,8 @@ def add_colab(address: str, branch: str = "main", folder: Path = NOTEBOOKS) -> l
 
 
 def _fetching(repository: str, branch: str) -> str:
-    """Cells of a notebook may hold commands for the shell (!) and for pip. The folder must not be
-    called miniclip: from the folder above, Python would take it for the package."""
+    """The lines that fetch the package; cells may hold commands for the shell (!) and for pip. The
+    folder must not be called miniclip: from the one above, Python would take it for the package."""
     missing = " ".join(f"{name}=={metadata.version(name)}" for name in MISSING)
     place, address = "/content/miniclip-course", f"https://github.com/{repository}"
     return f"""{START}

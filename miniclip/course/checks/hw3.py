@@ -254,9 +254,9 @@ HW3 = {
         },
         also=(lambda a, b: _scaled(a, b, ddof=1),),
     ),
-    "hw3.ranked": Check(
-        form="ranked(scores, present)",
-        gives="in which share of the pairs the picture that has it has the higher score",
+    "hw3.auc": Check(
+        form="auc(scores, present)",
+        gives="the AUC: in which share of the pairs the picture that has it has the higher score",
         right=lambda s, p: _pairs(s, p).mean(),
         cases=lambda: {
             "five pictures": (

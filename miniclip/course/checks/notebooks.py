@@ -100,7 +100,7 @@ def _batches() -> dict[str, tuple]:
     return cases
 
 
-def expected_best(accuracy: float, prompts: int, pictures: int) -> float:
+def _expected_best(accuracy: float, prompts: int, pictures: int) -> float:
     """The mean of the best measured accuracy of so many prompts that are all as good: the best is
     at most x if all of them are."""
     hits = np.arange(pictures + 1)
@@ -114,7 +114,7 @@ def _look_at_best(call) -> None:
     for accuracy, prompts, pictures in ((0.6, 20, 50), (0.6, 1, 50), (0.7, 80, 200)):
         form = f"for accuracy = {accuracy}, prompts = {prompts}, pictures = {pictures}, seed = 0:"
         given = call(accuracy, prompts, pictures, 0)
-        value, right = as_plain(given), expected_best(accuracy, prompts, pictures)
+        value, right = as_plain(given), _expected_best(accuracy, prompts, pictures)
         if not isinstance(value, np.ndarray) or value.shape != ():
             raise Feedback(f"{form} expected one number, yours gives {describe(given)[:60]}.")
         value = float(value)
@@ -126,6 +126,7 @@ def _look_at_best(call) -> None:
 
 
 def _hint_of_best(value: float, right: float, accuracy: float, pictures: int) -> str:
+    """The usual mistake that comes out near a wrong value."""
     if abs(value - right) < 0.02:
         return "Hint: that is close; repeat it more often, 2,000 times or so."
     if value > 1.5:
